@@ -1,0 +1,79 @@
+"""ByteBuffer: octets collected in the memory of the bytes object that will hold them, so that taking them copies nothing.
+
+It owns one bytes object that no other code can see until `take` hands it out; that alone makes writing into it legal.
+"""
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
+from libc.string cimport memcpy, memmove
+
+cdef extern from "Python.h":
+    # By pointer and not by object: a bytes object is resizable only while its one reference is ours.
+    PyObject* bytes_alloc "PyBytes_FromStringAndSize" (const char*, Py_ssize_t) except NULL
+    int bytes_resize "_PyBytes_Resize" (PyObject**, Py_ssize_t) except -1
+    char* bytes_data "PyBytes_AS_STRING" (PyObject*) noexcept
+
+
+cdef class ByteBuffer:
+    """A growing run of octets; see the module's docstring."""
+
+    def __cinit__(self):
+        self.memory = NULL
+        self.capacity = self.filled = 0
+
+    def __dealloc__(self):
+        Py_XDECREF(self.memory)
+
+    cdef char* data(self) noexcept:
+        return bytes_data(self.memory) if self.memory != NULL else NULL
+
+    cdef char* tail(self) noexcept:
+        """Where the next octet goes; room for `capacity - filled` of them. NULL before the first reserve."""
+        return bytes_data(self.memory) + self.filled if self.memory != NULL else NULL
+
+    cdef int reserve(self, Py_ssize_t capacity) except -1:
+        """Make room for `capacity` octets in all. What is there stays."""
+        if capacity <= self.capacity:
+            return 0
+        if self.memory == NULL:
+            self.memory = bytes_alloc(NULL, capacity)
+        else:
+            self.capacity = 0                      # a failed resize frees the object
+            if bytes_resize(&self.memory, capacity) < 0:
+                self.filled = 0
+        self.capacity = capacity
+        return 0
+
+    cdef int append(self, const char* data, Py_ssize_t size) except -1:
+        """Copy octets to the end. The first append takes just the room it needs; later ones double it."""
+        cdef Py_ssize_t needed = self.filled + size
+        if needed > self.capacity:
+            self.reserve(needed if self.filled == 0 else max(needed, self.capacity * 2))
+        memcpy(self.tail(), data, size)
+        self.filled = needed
+        return 0
+
+    cdef int drop(self, Py_ssize_t size) except -1:
+        """Forget the first `size` octets."""
+        self.filled -= size
+        memmove(self.data(), self.data() + size, self.filled)
+        return 0
+
+    cdef bytes take(self):
+        """All octets as one bytes object; the buffer is empty afterwards."""
+        cdef bytes taken
+        if self.filled == 0:
+            self.clear()
+            return b""
+        if self.filled < self.capacity:
+            self.capacity = 0
+            bytes_resize(&self.memory, self.filled)
+        taken = <bytes>self.memory                 # takes a reference of its own
+        self.clear()
+        return taken
+
+    cdef void clear(self) noexcept:
+        """Give the memory back."""
+        cdef PyObject* memory = self.memory
+        self.memory = NULL
+        self.capacity = self.filled = 0
+        Py_XDECREF(memory)

@@ -1,0 +1,45 @@
+"""Exchange: one request's answer, from the engine that fills it to the driver and the transport that wait for it."""
+from libc.stdint cimport int64_t, uint32_t
+
+from .buffer cimport ByteBuffer
+
+
+cdef class Exchange:
+    # What was asked: set by the driver before the first octet goes out.
+    cdef bint answers_head              # HEAD: the answer has no body
+    cdef bint answers_connect           # CONNECT: a 2xx answer opens a tunnel
+    cdef readonly bint collect          # wake the caller once, with the whole body
+    cdef bint expects_continue          # Expect: 100-continue: the body waits for a 1xx
+    cdef bint asks_upgrade
+
+    # The response head; the fields are parsed from `raw` when somebody asks.
+    cdef readonly int status_code       # 0 until the final head has come
+    cdef readonly bytes raw             # status line and field lines as received
+    cdef readonly bytes http_version    # b"HTTP/1.1"
+    cdef readonly bint has_set_cookie
+    cdef readonly bint has_content_encoding
+    cdef Py_ssize_t reason_start, reason_end
+    cdef list _fields
+
+    # The body: octets received and not yet taken.
+    cdef ByteBuffer body
+    cdef int64_t content_length         # of the response, -1 when it is not known
+    cdef readonly bint is_complete      # the response has ended as it should
+    cdef readonly bint was_begun        # its request went to a connection, valid as it is
+    cdef readonly bint wrote_request    # octets of the request were handed to the system
+    cdef readonly bint was_answered     # octets have come since the request was begun
+    cdef readonly bint continued        # 100 Continue has come
+    cdef readonly bint is_persistent    # the response lets the connection go on (RFC 9112, 9.3)
+    cdef readonly list trailers         # (name, value) pairs, or None
+    cdef readonly list informational    # (status, [(name, value), ...]) of the 1xx responses, or None
+    cdef readonly object error          # what ended the exchange instead, or None
+    cdef readonly bint is_tunnel        # 101, or 2xx to CONNECT: the stream is raw from here on
+
+    # The driver's: who waits, and the connection that still feeds this exchange.
+    cdef object waiter
+    cdef object connection
+
+    cpdef bytes take_body(self)
+
+
+cdef list parse_fields(const char* data, Py_ssize_t size)

@@ -1,0 +1,86 @@
+"""Exchange: one request's answer, from the engine that fills it to the driver and the transport that wait for it.
+
+It outlives its place on the connection: once the response is complete the connection may serve the next request
+while the body still waits here to be read.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memchr
+
+from .buffer cimport ByteBuffer
+from .wire cimport is_blank
+
+
+cdef list parse_fields(const char* data, Py_ssize_t size):
+    """(name, value) pairs of field lines that an engine has already checked."""
+    cdef list fields = []
+    cdef const char* end = data + size
+    cdef const char* colon
+    cdef const char* line_end
+    cdef const char* last
+    while data < end:
+        line_end = <const char*>memchr(data, 10, end - data)
+        if line_end == NULL:
+            line_end = end
+        colon = <const char*>memchr(data, 58, line_end - data)
+        if colon == NULL:                       # the empty line
+            break
+        name = PyBytes_FromStringAndSize(data, colon - data)
+        colon += 1
+        last = line_end
+        if last > colon and (last - 1)[0] == 13:
+            last -= 1
+        while colon < last and is_blank(colon[0]):
+            colon += 1
+        while last > colon and is_blank((last - 1)[0]):
+            last -= 1
+        fields.append((name, PyBytes_FromStringAndSize(colon, last - colon)))
+        data = line_end + 1
+    return fields
+
+
+cdef class Exchange:
+    """State of one exchange; see the .pxd for its fields.
+
+    Args:
+        collect: True when the caller wants the whole body at once.
+    """
+
+    def __cinit__(self, bint collect=False):
+        self.collect = collect
+        self.content_length = -1
+        self.body = ByteBuffer.__new__(ByteBuffer)
+
+    @property
+    def fields(self) -> list:
+        """The response's fields as (name, value) pairs of bytes, names as received."""
+        cdef const char* line_end
+        cdef const char* start
+        if self._fields is None:
+            if self.raw is None:
+                return []
+            start = PyBytes_AS_STRING(self.raw)
+            line_end = <const char*>memchr(start, 10, PyBytes_GET_SIZE(self.raw)) + 1
+            self._fields = parse_fields(line_end, start + PyBytes_GET_SIZE(self.raw) - line_end)
+        return self._fields
+
+    @property
+    def reason_phrase(self) -> bytes:
+        """The status line's reason phrase (RFC 9112, 4), b"" when there is none."""
+        return self.raw[self.reason_start:self.reason_end] if self.raw is not None else b""
+
+    @property
+    def unread_bytes(self) -> int:
+        """Octets of the body that wait to be taken."""
+        return self.body.filled
+
+    @property
+    def is_refused(self) -> bool:
+        """True when sending the rest of the request is pointless: it is answered with an error or a redirect, or failed.
+
+        A success that begins early may need the rest: servers that transform a body answer while it comes.
+        """
+        return self.status_code >= 300 or self.is_complete or self.error is not None
+
+    cpdef bytes take_body(self):
+        """The octets of the body that have come since the last call; b"" when there are none."""
+        return self.body.take()

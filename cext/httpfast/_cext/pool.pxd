@@ -1,0 +1,95 @@
+"""PoolState: which request gets which connection, and when. Decisions only: no socket, no clock, no lock.
+
+A slot is the right to have one connection open. It is taken before a dial begins and given back when that connection
+has closed or the dial has failed:
+
+    checkout ──► an idle connection              (LIFO: the warmest one)
+       └─ none ► enter ──► waiter.may_dial       a slot was free: the driver dials for this waiter
+                    └────► waits, FIFO           for a slot, or for a connection of its origin
+    adopt(connection)   ──► a dial has ended; then `arrive` gives it to the first waiter that dials, as any will do
+    release(connection) ──► the waiter to wake, or None: the connection went idle
+    vacate(origin)      ──► the waiter that may now dial, or None
+
+Connections that the driver has to close (expired, evicted, too many idle) are put on `discarded`.
+"""
+from .headers cimport RequestHead
+
+
+cdef class PooledConnection:
+    # Owned by PoolState.
+    cdef readonly Origin origin
+    cdef readonly double idle_since            # monotonic seconds
+    cdef readonly bint is_idle
+    cdef bint is_counted                       # holds a slot
+    cdef PooledConnection below, above         # the origin's idle stack: `above` is nearer to its top
+    cdef PooledConnection older, newer         # all idle connections by the time they went idle
+
+    cdef bint is_usable(self, double now) noexcept
+    cpdef close(self)
+
+
+cdef class Waiter:
+    cdef readonly Origin origin
+    cdef readonly unsigned long long ticket    # order of arrival
+    cdef readonly bint may_dial                # holds a slot for a dial of its own
+    cdef public PooledConnection connection    # what it was given
+    cdef public object wake                    # the driver's: what to call or set when it is its turn
+    cdef public object dial                    # the driver's: the dial that runs for this waiter
+    cdef WaiterQueue queue                     # where it stands, or None
+    cdef Waiter previous, next
+
+
+cdef class WaiterQueue:
+    cdef Waiter first, last
+    cdef readonly Py_ssize_t length
+
+    cdef int append(self, Waiter waiter) except -1
+    cdef int insert(self, Waiter waiter) except -1
+    cdef int remove(self, Waiter waiter) except -1
+
+
+cdef class Origin:
+    cdef readonly object key
+    cdef readonly Py_ssize_t connections       # slots taken: open connections and dials
+    cdef readonly Py_ssize_t idle
+    cdef readonly Py_ssize_t waiting           # waiters in any queue
+    cdef PooledConnection top                  # of the idle stack
+    cdef WaiterQueue dialing                   # waiters for which a dial runs; any connection will do for them
+    cdef WaiterQueue held                      # waiters that the limit per origin holds back
+    cdef tuple last_fields                     # the request fields last sent here, and their encoded head
+    cdef RequestHead last_head
+
+    cdef RequestHead head_for(self, tuple fields)
+
+
+cdef class PoolState:
+    cdef readonly Py_ssize_t max_connections
+    cdef readonly Py_ssize_t max_idle
+    cdef readonly Py_ssize_t max_per_origin
+    cdef readonly double keepalive_expiry      # seconds
+    cdef readonly bint late_binding            # a waiter that dials also takes a connection that comes free
+    cdef readonly Py_ssize_t connections       # slots taken
+    cdef readonly Py_ssize_t idle
+    cdef dict origins                          # key -> Origin
+    cdef WaiterQueue queue                     # waiters that the limit in all holds back
+    cdef PooledConnection oldest, newest       # idle
+    cdef unsigned long long tickets
+    cdef public list discarded
+
+    cdef Origin origin_of(self, key)
+    cpdef PooledConnection checkout(self, key, double now)
+    cpdef Waiter enter(self, key, bint fresh=*)
+    cpdef Waiter release(self, PooledConnection connection, double now)
+    cpdef Waiter vacate(self, Origin origin)
+    cpdef int leave(self, Waiter waiter) except -1
+    cpdef int adopt(self, PooledConnection connection, Origin origin) except -1
+    cpdef Waiter arrive(self, PooledConnection connection, double now)
+    cpdef Waiter drop(self, PooledConnection connection)
+    cpdef int expire(self, double now) except -1
+    cdef int push_idle(self, PooledConnection connection, double now) except -1
+    cdef int unlink_idle(self, PooledConnection connection) except -1
+    cdef int discard(self, PooledConnection connection) except -1
+    cdef int take_slot(self, Origin origin, Waiter waiter) except -1
+    cdef int free_slot(self, Origin origin) except -1
+    cdef int forget_if_unused(self, Origin origin) except -1
+    cdef Waiter grant_next(self, Origin origin)

@@ -1,0 +1,356 @@
+"""PoolState: which request gets which connection, and when. See the .pxd for the protocol between it and a driver.
+
+Each call takes constant time: idle connections and waiters are linked lists, so that any of them leaves in one step.
+The one exception is a waiter that moves from its origin's queue to the common one, which is inserted by its ticket.
+"""
+import sys
+
+from .headers cimport RequestHead
+
+
+cdef class PooledConnection:
+    """What PoolState needs of a connection; drivers extend it."""
+
+    cdef bint is_usable(self, double now) noexcept:
+        """True when an idle connection can carry a request: still open, and no octet has come while it was idle."""
+        return True
+
+    cpdef close(self):
+        """Close it. May be called at any time and more than once."""
+
+
+cdef class Waiter:
+    """One request's place in the pool."""
+
+
+cdef class WaiterQueue:
+    """Waiters in order of arrival."""
+
+    cdef int append(self, Waiter waiter) except -1:
+        waiter.queue = self
+        waiter.previous = self.last
+        waiter.next = None
+        if self.last is None:
+            self.first = waiter
+        else:
+            self.last.next = waiter
+        self.last = waiter
+        self.length += 1
+        waiter.origin.waiting += 1
+        return 0
+
+    cdef int insert(self, Waiter waiter) except -1:
+        """Put a waiter where its ticket belongs. Those that move between queues are old: searched from the front."""
+        cdef Waiter after = self.first
+        while after is not None and after.ticket < waiter.ticket:
+            after = after.next
+        if after is None:
+            return self.append(waiter)
+        waiter.queue = self
+        waiter.next = after
+        waiter.previous = after.previous
+        if after.previous is None:
+            self.first = waiter
+        else:
+            after.previous.next = waiter
+        after.previous = waiter
+        self.length += 1
+        waiter.origin.waiting += 1
+        return 0
+
+    cdef int remove(self, Waiter waiter) except -1:
+        if waiter.previous is None:
+            self.first = waiter.next
+        else:
+            waiter.previous.next = waiter.next
+        if waiter.next is None:
+            self.last = waiter.previous
+        else:
+            waiter.next.previous = waiter.previous
+        waiter.previous = waiter.next = None
+        waiter.queue = None
+        self.length -= 1
+        waiter.origin.waiting -= 1
+        return 0
+
+
+cdef class Origin:
+    """One origin's connections and waiters. The key tells apart what must never share a connection."""
+
+    def __cinit__(self, key):
+        self.key = key
+        self.dialing = WaiterQueue.__new__(WaiterQueue)
+        self.held = WaiterQueue.__new__(WaiterQueue)
+
+    cdef RequestHead head_for(self, tuple fields):
+        """The encoded head of these fields. A client repeats itself: the last one is kept, known by the tuple's identity."""
+        if fields is not self.last_fields:
+            self.last_head = RequestHead(fields)
+            self.last_fields = fields
+        return self.last_head
+
+
+cdef class PoolState:
+    """See the module's docstring.
+
+    Args:
+        max_connections: connections open at a time, None for no limit.
+        max_idle: idle connections kept, None for no limit.
+        max_per_origin: connections open at a time to one origin, None for no limit.
+        keepalive_expiry: seconds that an idle connection is kept, None for no limit.
+        late_binding: a waiter whose dial is under way takes any connection that comes free first. Not for threads, which
+            are busy while they dial.
+    """
+
+    def __init__(
+        self, max_connections=None, max_idle=None, max_per_origin=None, keepalive_expiry=None, *, bint late_binding=True
+    ):
+        self.late_binding = late_binding
+        self.max_connections = sys.maxsize if max_connections is None else max_connections
+        self.max_idle = sys.maxsize if max_idle is None else max_idle
+        self.max_per_origin = sys.maxsize if max_per_origin is None else max_per_origin
+        self.keepalive_expiry = float("inf") if keepalive_expiry is None else keepalive_expiry
+        self.origins = {}
+        self.queue = WaiterQueue.__new__(WaiterQueue)
+        self.discarded = []
+
+    cdef Origin origin_of(self, key):
+        origin = self.origins.get(key)
+        if origin is None:
+            origin = self.origins[key] = Origin.__new__(Origin, key)
+        return <Origin>origin
+
+    cpdef PooledConnection checkout(self, key, double now):
+        """An idle connection to the origin, or None. It is the caller's until `release` or `drop`."""
+        cdef Origin origin
+        cdef PooledConnection connection
+        if self.oldest is not None and now - self.oldest.idle_since > self.keepalive_expiry:
+            self.expire(now)
+        found = self.origins.get(key)
+        if found is None:
+            return None
+        origin = <Origin>found
+        while origin.top is not None:
+            connection = origin.top
+            self.unlink_idle(connection)
+            if connection.is_usable(now):
+                return connection
+            self.discard(connection)
+        return None
+
+    cpdef Waiter enter(self, key, bint fresh=False):
+        """Join the line for a connection; call `checkout` first.
+
+        The waiter returned may dial when its `may_dial` is set. `fresh` asks for a slot even when connections of the
+        origin are idle: the oldest of those makes room.
+        """
+        cdef Origin origin = self.origin_of(key)
+        cdef Waiter waiter = Waiter.__new__(Waiter)
+        cdef PooledConnection evicted
+        self.tickets += 1
+        waiter.ticket = self.tickets
+        waiter.origin = origin
+        if origin.connections >= self.max_per_origin and fresh and origin.top is not None:
+            evicted = origin.top
+            self.unlink_idle(evicted)
+            self.discard(evicted)
+            origin = waiter.origin = self.origin_of(key)
+        if origin.connections >= self.max_per_origin:
+            origin.held.append(waiter)
+            return waiter
+        if self.connections >= self.max_connections and self.oldest is not None:
+            evicted = self.oldest
+            self.unlink_idle(evicted)
+            self.discard(evicted)
+            origin = waiter.origin = self.origin_of(key)
+        if self.connections >= self.max_connections:
+            self.queue.append(waiter)
+            return waiter
+        self.take_slot(origin, waiter)
+        return waiter
+
+    cpdef Waiter release(self, PooledConnection connection, double now):
+        """A connection is free. Returns the waiter to wake, or None when it went idle.
+
+        The oldest waiter that this connection, or the slot it holds, can serve has its turn: with `connection` set it
+        was given the connection; with `may_dial` set its origin is another one, and this connection was discarded.
+        """
+        cdef Origin origin = connection.origin
+        cdef Waiter waiter = origin.dialing.first
+        cdef Waiter common = self.queue.first
+        if not connection.is_counted:
+            return None
+        if waiter is None or (origin.held.first is not None and origin.held.first.ticket < waiter.ticket):
+            waiter = origin.held.first
+        if waiter is None and common is None:
+            self.push_idle(connection, now)
+            return None
+        if common is not None and (waiter is None or common.ticket < waiter.ticket):
+            if common.origin is not origin:
+                self.discard(connection)
+                return self.grant_next(origin)
+            waiter = common
+        waiter.queue.remove(waiter)
+        waiter.may_dial = False
+        waiter.connection = connection
+        return waiter
+
+    cpdef Waiter vacate(self, Origin origin):
+        """A dial failed: its slot is free. Returns the waiter that may dial now, or None."""
+        self.free_slot(origin)
+        return self.grant_next(origin)
+
+    cpdef int leave(self, Waiter waiter) except -1:
+        """A waiter gives up. Its slot, if it has one for a dial, stays taken until that dial has ended: see `vacate`."""
+        if waiter.queue is not None:
+            waiter.queue.remove(waiter)
+            self.forget_if_unused(waiter.origin)
+        return 0
+
+    cpdef int adopt(self, PooledConnection connection, Origin origin) except -1:
+        """A dial has ended: the connection takes over the slot. It is in use until `release`."""
+        connection.origin = origin
+        connection.is_counted = True
+        return 0
+
+    cpdef Waiter arrive(self, PooledConnection connection, double now):
+        """A connection fresh from its dial goes to the first of its origin's waiters that dial, else as `release` says.
+
+        Those waiters each hold a slot with a dial of their own, so none of them can lose by it, whoever else waits.
+        """
+        cdef Waiter waiter = connection.origin.dialing.first
+        if waiter is None:
+            return self.release(connection, now)
+        waiter.queue.remove(waiter)
+        waiter.may_dial = False
+        waiter.connection = connection
+        return waiter
+
+    cpdef Waiter drop(self, PooledConnection connection):
+        """A connection has closed, idle or in use. Returns the waiter that may dial now, or None."""
+        cdef Origin origin = connection.origin
+        if not connection.is_counted:
+            return None
+        if connection.is_idle:
+            self.unlink_idle(connection)
+        connection.is_counted = False
+        self.free_slot(origin)
+        return self.grant_next(origin)
+
+    cpdef int expire(self, double now) except -1:
+        """Discard the connections that have been idle for too long."""
+        cdef PooledConnection connection = self.oldest
+        while connection is not None and now - connection.idle_since > self.keepalive_expiry:
+            self.unlink_idle(connection)
+            self.discard(connection)
+            connection = self.oldest
+        return 0
+
+    def idle_connections(self) -> list:
+        """The idle connections, oldest first."""
+        cdef PooledConnection connection = self.oldest
+        cdef list found = []
+        while connection is not None:
+            found.append(connection)
+            connection = connection.newer
+        return found
+
+    @property
+    def waiting(self) -> int:
+        """Waiters held back by a limit."""
+        cdef Origin origin
+        held = self.queue.length
+        for origin in self.origins.values():
+            held += origin.held.length
+        return held
+
+    @property
+    def origin_count(self) -> int:
+        """Origins that have a connection, a dial or a waiter."""
+        return len(self.origins)
+
+    # Steps
+
+    cdef int push_idle(self, PooledConnection connection, double now) except -1:
+        cdef Origin origin = connection.origin
+        cdef PooledConnection evicted
+        connection.is_idle = True
+        connection.idle_since = now
+        connection.below = origin.top
+        if origin.top is not None:
+            origin.top.above = connection
+        origin.top = connection
+        connection.older = self.newest
+        if self.newest is None:
+            self.oldest = connection
+        else:
+            self.newest.newer = connection
+        self.newest = connection
+        origin.idle += 1
+        self.idle += 1
+        if self.idle > self.max_idle:
+            evicted = self.oldest
+            self.unlink_idle(evicted)
+            self.discard(evicted)
+        return 0
+
+    cdef int unlink_idle(self, PooledConnection connection) except -1:
+        cdef Origin origin = connection.origin
+        if connection.above is None:
+            origin.top = connection.below
+        else:
+            connection.above.below = connection.below
+        if connection.below is not None:
+            connection.below.above = connection.above
+        if connection.older is None:
+            self.oldest = connection.newer
+        else:
+            connection.older.newer = connection.newer
+        if connection.newer is None:
+            self.newest = connection.older
+        else:
+            connection.newer.older = connection.older
+        connection.above = connection.below = connection.older = connection.newer = None
+        connection.is_idle = False
+        origin.idle -= 1
+        self.idle -= 1
+        return 0
+
+    cdef int discard(self, PooledConnection connection) except -1:
+        """The driver is to close this one; its slot is free at once."""
+        connection.is_counted = False
+        self.discarded.append(connection)
+        return self.free_slot(connection.origin)
+
+    cdef int take_slot(self, Origin origin, Waiter waiter) except -1:
+        self.connections += 1
+        origin.connections += 1
+        waiter.may_dial = True
+        return origin.dialing.append(waiter) if self.late_binding else 0
+
+    cdef int free_slot(self, Origin origin) except -1:
+        self.connections -= 1
+        origin.connections -= 1
+        return self.forget_if_unused(origin)
+
+    cdef int forget_if_unused(self, Origin origin) except -1:
+        """A scraper meets millions of origins: one without connection and waiter is not kept."""
+        if origin.connections == 0 and origin.waiting == 0 and self.origins.get(origin.key) is origin:
+            del self.origins[origin.key]
+        return 0
+
+    cdef Waiter grant_next(self, Origin origin):
+        """A slot of `origin` has come free: the oldest waiter that may now dial takes it."""
+        cdef Waiter held = origin.held.first if origin.connections < self.max_per_origin else None
+        cdef Waiter chosen = self.queue.first
+        if held is not None and (chosen is None or held.ticket < chosen.ticket):
+            chosen = held
+        if chosen is None or self.connections >= self.max_connections:
+            return None
+        chosen.queue.remove(chosen)
+        if chosen is not held and held is not None:
+            # Its origin has room again: from now on only the limit in all holds it back.
+            held.queue.remove(held)
+            self.queue.insert(held)
+        self.take_slot(chosen.origin, chosen)
+        return chosen

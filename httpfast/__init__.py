@@ -1,0 +1,136 @@
+"""httpfast: httpx's API on a compiled core.
+
+    import httpfast
+
+    response = httpfast.get("https://example.org/")
+
+    async with httpfast.AsyncClient() as client:
+        response = await client.get("https://example.org/")
+"""
+
+from .__version__ import __description__, __title__, __version__
+from ._api import delete, get, head, options, patch, post, put, request, run, stream
+from ._async_client import AsyncClient
+from ._auth import Auth, BasicAuth, FunctionAuth
+from ._base_client import USE_CLIENT_DEFAULT
+from ._client import Client
+from ._config import Limits, Proxy, Timeout
+from ._cookies import Cookies
+from ._exceptions import (
+    CloseError,
+    ConnectError,
+    ConnectTimeout,
+    CookieConflict,
+    DecodingError,
+    HTTPError,
+    HTTPStatusError,
+    InvalidURL,
+    LocalProtocolError,
+    NetworkError,
+    PoolTimeout,
+    ProtocolError,
+    ProxyError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    RequestError,
+    RequestNotRead,
+    ResponseNotRead,
+    StreamClosed,
+    StreamConsumed,
+    StreamError,
+    TimeoutException,
+    TooManyRedirects,
+    TransportError,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+)
+from ._headers import Headers
+from ._query_params import QueryParams
+from ._request import Request
+from ._response import Response
+from ._status_codes import codes
+from ._tls import create_ssl_context
+from ._transports.base import AsyncBaseTransport, BaseTransport
+from ._transports.default import AsyncHTTPTransport, HTTPTransport
+from ._transports.mock import MockTransport
+from ._types import AsyncByteStream, ByteStream, SyncByteStream
+from ._url import URL, Origin
+
+__all__ = [
+    "URL",
+    "USE_CLIENT_DEFAULT",
+    "AsyncBaseTransport",
+    "AsyncByteStream",
+    "AsyncClient",
+    "AsyncHTTPTransport",
+    "Auth",
+    "BaseTransport",
+    "BasicAuth",
+    "ByteStream",
+    "Client",
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "CookieConflict",
+    "Cookies",
+    "DecodingError",
+    "FunctionAuth",
+    "HTTPError",
+    "HTTPStatusError",
+    "HTTPTransport",
+    "Headers",
+    "InvalidURL",
+    "Limits",
+    "LocalProtocolError",
+    "MockTransport",
+    "NetworkError",
+    "Origin",
+    "PoolTimeout",
+    "ProtocolError",
+    "Proxy",
+    "ProxyError",
+    "QueryParams",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "Request",
+    "RequestError",
+    "RequestNotRead",
+    "Response",
+    "ResponseNotRead",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "SyncByteStream",
+    "Timeout",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TransportError",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+    "__description__",
+    "__title__",
+    "__version__",
+    "codes",
+    "create_ssl_context",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "run",
+    "stream",
+]
+
+# A public name lives here, wherever its code is: for reprs and pickles, and for libraries that look at it.
+for _name in __all__:
+    _object = globals()[_name]
+    if hasattr(_object, "__module__") and not isinstance(_object, str):
+        _object.__module__ = "httpfast"
+del _name, _object

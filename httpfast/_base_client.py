@@ -1,0 +1,385 @@
+"""What `Client` and `AsyncClient` share: their settings, and how these and the arguments of a call make a request."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+from time import monotonic
+
+from ._auth import Auth, BasicAuth, FunctionAuth
+from ._config import DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Timeout
+from ._cookies import Cookies
+from ._decoders import accept_encoding
+from ._headers import Headers
+from ._query_params import QueryParams
+from ._request import Request
+from ._url import URL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from ._response import Response
+    from ._types import (
+        AuthTypes,
+        CookieTypes,
+        HeaderTypes,
+        QueryParamTypes,
+        RequestContent,
+        RequestData,
+        RequestExtensions,
+        RequestFiles,
+        TimeoutTypes,
+        URLTypes,
+    )
+
+    EventHooks = Mapping[str, list[Callable[..., Any]]]
+
+__all__ = ["USE_CLIENT_DEFAULT", "BaseClient", "ClientState", "UseClientDefault"]
+
+logger = logging.getLogger("httpfast")
+
+# URLs a client remembers with the fields that go to them. Each takes about 1 KiB.
+_PREPARED_URLS = 1024
+
+
+class UseClientDefault:
+    """The type of `USE_CLIENT_DEFAULT`, which tells an argument left out from None."""
+
+
+USE_CLIENT_DEFAULT = UseClientDefault()
+
+
+class ClientState(Enum):
+    """Whether a client was used, and was closed."""
+
+    UNOPENED = 1
+    OPENED = 2
+    CLOSED = 3
+
+
+def warn_of_cookies() -> None:
+    """Cookies belong to a client: given to one call, it is not clear whether later ones send them."""
+    import warnings
+
+    warnings.warn(
+        "Setting per-request cookies=<...> is being deprecated, because the expected behaviour on cookie persistence is "
+        "ambiguous. Set cookies directly on the client instance instead.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+def _default_user_agent() -> str:
+    from .__version__ import __version__
+
+    return f"python-httpfast/{__version__}"
+
+
+class BaseClient:
+    """The settings of a client. See `Client` for the arguments."""
+
+    def __init__(
+        self,
+        *,
+        auth: AuthTypes | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+        follow_redirects: bool = False,
+        max_redirects: int = DEFAULT_MAX_REDIRECTS,
+        event_hooks: EventHooks | None = None,
+        base_url: URLTypes = "",
+        trust_env: bool = True,
+        default_encoding: str | Callable[[bytes], str] = "utf-8",
+    ) -> None:
+        # URL text -> the URL and the fields that a request without a body sends there; emptied when a setting changes.
+        self._prepared: dict[str, tuple[URL, tuple[tuple[bytes, bytes, bytes], ...], object]] = {}
+        self._base_url = self._enforce_trailing_slash(URL(base_url))
+        self._auth = self._build_auth(auth)
+        self._params = QueryParams(params)
+        self.headers = Headers(headers)
+        self._cookies = Cookies(cookies)
+        self._timeout = Timeout(timeout)
+        self.follow_redirects = follow_redirects
+        self.max_redirects = max_redirects
+        self.event_hooks = {} if event_hooks is None else event_hooks
+        self._trust_env = trust_env
+        self._default_encoding = default_encoding
+        self._state = ClientState.UNOPENED
+
+    # Settings
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client was closed."""
+        return self._state is ClientState.CLOSED
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether environment variables are obeyed."""
+        return self._trust_env
+
+    @property
+    def timeout(self) -> Timeout:
+        """The default timeouts. Assigned: a number of seconds, a tuple, a `Timeout` or None."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, timeout: TimeoutTypes) -> None:
+        self._timeout = Timeout(timeout)
+
+    @property
+    def event_hooks(self) -> dict[str, list[Callable[..., Any]]]:
+        """Lists of functions called with each "request" before it is sent and each "response" when its head is there."""
+        return self._event_hooks
+
+    @event_hooks.setter
+    def event_hooks(self, event_hooks: EventHooks) -> None:
+        self._event_hooks = {
+            "request": list(event_hooks.get("request", [])),
+            "response": list(event_hooks.get("response", [])),
+        }
+
+    @property
+    def auth(self) -> Auth | None:
+        """The scheme for requests that name none. Assigned: an `Auth`, a (username, password) tuple or a function."""
+        return self._auth
+
+    @auth.setter
+    def auth(self, auth: AuthTypes) -> None:
+        self._auth = self._build_auth(auth)
+
+    @property
+    def base_url(self) -> URL:
+        """What relative URLs are appended to. Its path ends with a slash."""
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, url: URLTypes) -> None:
+        self._base_url = self._enforce_trailing_slash(URL(url))
+        self._prepared.clear()
+
+    @property
+    def headers(self) -> Headers:
+        """Fields for all requests. Those assigned come after the automatic ones, and replace them."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes) -> None:
+        merged = Headers(
+            {
+                b"Accept": b"*/*",
+                b"Accept-Encoding": accept_encoding(),
+                b"Connection": b"keep-alive",
+                b"User-Agent": _default_user_agent().encode("ascii"),
+            }
+        )
+        merged.update(headers)
+        self._headers = merged
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that requests send and responses change."""
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: CookieTypes) -> None:
+        self._cookies = Cookies(cookies)
+
+    @property
+    def params(self) -> QueryParams:
+        """Query parameters for all requests."""
+        return self._params
+
+    @params.setter
+    def params(self, params: QueryParamTypes) -> None:
+        self._params = QueryParams(params)
+
+    # Making a request
+
+    def build_request(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Request:
+        """The request that `request` would send: these arguments merged with the client's settings.
+
+        Args and Raises: as for `Request`, and timeout: see `Timeout`.
+        """
+        extensions = self._merge_extensions(timeout, extensions)
+        if (
+            content is None
+            and data is None
+            and files is None
+            and json is None
+            and params is None
+            and headers is None
+            and cookies is None
+            and url.__class__ is str
+            and self._cookies._is_empty
+            and not self._params
+        ):
+            prepared = self._prepared.get(url)  # type: ignore[arg-type]
+            if prepared is None or prepared[2] is not self._headers._fields:
+                prepared = self._prepare(url)  # type: ignore[arg-type]
+            if method not in ("POST", "PUT", "PATCH", "QUERY") and method.isupper():
+                return self._bodiless_request(method, prepared, extensions)
+        return Request(
+            method,
+            self._merge_url(url),
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=self._merge_queryparams(params),
+            headers=self._merge_headers(headers),
+            cookies=self._merge_cookies(cookies),
+            extensions=extensions,
+        )
+
+    def _bodiless_request(
+        self,
+        method: str,
+        prepared: tuple[URL, tuple[tuple[bytes, bytes, bytes], ...], object],
+        extensions: dict[str, Any],
+    ) -> Request:
+        """What `Request(method, url, headers=self.headers)` makes, from parts that are ready."""
+        request = Request.__new__(Request)
+        headers = Headers.__new__(Headers)
+        headers._fields = prepared[1]
+        state = request.__dict__
+        state["method"] = method
+        state["url"] = prepared[0]
+        state["headers"] = headers
+        state["extensions"] = extensions
+        state["_content"] = b""
+        return request
+
+    def _prepare(self, url: str) -> tuple[URL, tuple[tuple[bytes, bytes, bytes], ...], object]:
+        """Parse a URL and make the fields for it; both are kept for the next request to it."""
+        fields = self._headers._fields
+        merged = self._merge_url(url)
+        request = Request("GET", merged, headers=self._headers)
+        if len(self._prepared) >= _PREPARED_URLS:
+            del self._prepared[next(iter(self._prepared))]
+        prepared = self._prepared[url] = (merged, request.headers._fields, fields)
+        return prepared
+
+    def _merge_extensions(
+        self, timeout: TimeoutTypes | UseClientDefault, extensions: RequestExtensions | None
+    ) -> dict[str, Any]:
+        if extensions is not None and "timeout" in extensions:
+            return dict(extensions)
+        chosen = self._timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
+        if extensions is None:
+            return {"timeout": chosen._extension}
+        return {**extensions, "timeout": chosen._extension}
+
+    def _merge_url(self, url: URLTypes) -> URL:
+        """An absolute URL as it is; a relative one appended to `base_url`."""
+        merge_url = URL(url)
+        if not merge_url.is_relative_url:
+            return merge_url
+        merged: bytes = self._base_url.raw_path + merge_url.raw_path.lstrip(b"/")
+        return self._base_url.copy_with(raw_path=merged)
+
+    def _merge_cookies(self, cookies: CookieTypes | None) -> CookieTypes | None:
+        if cookies or not self._cookies._is_empty:
+            merged = Cookies(self._cookies)
+            merged.update(cookies)
+            return merged
+        return cookies
+
+    def _merge_headers(self, headers: HeaderTypes | None) -> HeaderTypes:
+        merged = Headers(self._headers)
+        merged.update(headers)
+        return merged
+
+    def _merge_queryparams(self, params: QueryParamTypes | None) -> QueryParamTypes | None:
+        if params or self._params:
+            return self._params.merge(params)
+        return params
+
+    @staticmethod
+    def _enforce_trailing_slash(url: URL) -> URL:
+        if url.raw_path.endswith(b"/"):
+            return url
+        return url.copy_with(raw_path=url.raw_path + b"/")
+
+    # Sending it
+
+    def _build_auth(self, auth: AuthTypes | None) -> Auth | None:
+        if auth is None:
+            return None
+        if isinstance(auth, tuple):
+            return BasicAuth(username=auth[0], password=auth[1])
+        if isinstance(auth, Auth):
+            return auth
+        if callable(auth):
+            return FunctionAuth(func=auth)
+        raise TypeError(f'Invalid "auth" argument: {auth!r}')
+
+    def _build_request_auth(self, request: Request, auth: AuthTypes | UseClientDefault | None) -> Auth | None:
+        """The scheme for a request: the call's, else the client's, else Basic with the URL's userinfo."""
+        chosen = self._auth if isinstance(auth, UseClientDefault) else self._build_auth(auth)
+        if chosen is None and request.url.userinfo:
+            return BasicAuth(username=request.url.username, password=request.url.password)
+        return chosen
+
+    def _open(self) -> None:
+        """Raises RuntimeError when the client was closed."""
+        if self._state is ClientState.CLOSED:
+            raise RuntimeError("Cannot send a request, as the client has been closed.")
+        self._state = ClientState.OPENED
+
+    def _enter(self) -> None:
+        """Raises RuntimeError when the client was entered or closed before."""
+        if self._state is not ClientState.UNOPENED:
+            raise RuntimeError(
+                {
+                    ClientState.OPENED: "Cannot open a client instance more than once.",
+                    ClientState.CLOSED: "Cannot reopen a client instance, once it has been closed.",
+                }[self._state]
+            )
+        self._state = ClientState.OPENED
+
+    def _prepare_timeout(self, request: Request) -> None:
+        """Give a request made without a client its timeouts, and start the clock of a total one."""
+        timeouts = request.extensions.get("timeout")
+        if timeouts is None:
+            timeouts = self._timeout._extension
+            request.extensions = {**request.extensions, "timeout": timeouts}
+        if timeouts.get("total") is not None:
+            request.extensions = {**request.extensions, "deadline": monotonic() + timeouts["total"]}
+
+    def _received(self, request: Request, response: Response, started: float) -> None:
+        """Complete a response that has come from a transport."""
+        state = response.__dict__
+        state["_request"] = request
+        state["_started"] = started
+        state["default_encoding"] = self._default_encoding
+        head = state.get("_head")
+        if head is None or head.has_set_cookie:
+            self._cookies.extract_cookies(response)
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(
+                'HTTP Request: %s %s "%s %d %s"',
+                request.method,
+                request.url,
+                response.http_version,
+                response.status_code,
+                response.reason_phrase,
+            )

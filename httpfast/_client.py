@@ -1,0 +1,532 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from time import perf_counter
+
+from ._base_client import USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
+from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
+from ._exceptions import RequestError
+from ._exchange import AUTHENTICATE, HOOK, READ, SEND, exchange_steps, offer_next_request
+from ._transports.default import HTTPTransport
+from ._types import SyncByteStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    from ._auth import Auth
+    from ._base_client import EventHooks
+    from ._config import Limits
+    from ._exchange import Step
+    from ._request import Request
+    from ._response import Response
+    from ._transports.base import BaseTransport
+    from ._types import (
+        AuthTypes,
+        CertTypes,
+        CookieTypes,
+        HeaderTypes,
+        ProxyTypes,
+        QueryParamTypes,
+        RequestContent,
+        RequestData,
+        RequestExtensions,
+        RequestFiles,
+        TimeoutTypes,
+        URLTypes,
+    )
+    from ._url import URL
+
+__all__ = ["USE_CLIENT_DEFAULT", "BaseClient", "Client", "UseClientDefault"]
+
+
+class Client(BaseClient):
+    """An HTTP client: settings, cookies and connections that requests share. May be used by several threads.
+
+    Args:
+        auth: an `Auth`, a (username, password) tuple for Basic, or a function that is given each request.
+        params: query parameters for all requests.
+        headers: fields for all requests.
+        cookies: cookies for all requests.
+        verify: True to check certificates against certifi's bundle, False not to, or a context.
+        cert: a client certificate: path, or (certificate, key[, password]).
+        trust_env: obey environment variables.
+        http1: speak HTTP/1.1.
+        http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
+        proxy, mounts: not supported yet.
+        timeout: seconds, or a `Timeout`.
+        follow_redirects: follow them unless a call says otherwise.
+        limits: how many connections.
+        max_redirects: how many redirects one call follows.
+        event_hooks: functions by "request" and "response".
+        base_url: what relative URLs are appended to.
+        transport: what sends the requests, in place of the network.
+        default_encoding: of text for which Content-Type names none; or a callable given the content.
+
+    Raises:
+        TypeError, ValueError, InvalidURL: an argument is not one of those.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: AuthTypes | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        proxy: ProxyTypes | None = None,
+        mounts: Mapping[str, BaseTransport | None] | None = None,
+        timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+        follow_redirects: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        max_redirects: int = DEFAULT_MAX_REDIRECTS,
+        event_hooks: EventHooks | None = None,
+        base_url: URLTypes = "",
+        transport: BaseTransport | None = None,
+        default_encoding: str | Callable[[bytes], str] = "utf-8",
+    ) -> None:
+        super().__init__(
+            auth=auth,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            timeout=timeout,
+            follow_redirects=follow_redirects,
+            max_redirects=max_redirects,
+            event_hooks=event_hooks,
+            base_url=base_url,
+            trust_env=trust_env,
+            default_encoding=default_encoding,
+        )
+        if mounts:
+            raise NotImplementedError("httpfast does not support mounts yet")
+        self._transport: BaseTransport = transport or HTTPTransport(
+            verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
+        )
+        self._mounts: dict[Any, BaseTransport | None] = {}
+
+    def _transport_for_url(self, url: URL) -> BaseTransport:
+        """The transport for a URL. Tools that intercept requests replace this method."""
+        return self._transport
+
+    def request(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Build a request and send it.
+
+        Args:
+            content, data, files, json: the body; see `Request`.
+            params: added to the query; an empty one clears it.
+            headers, cookies: added to the client's.
+            auth, follow_redirects, timeout: override the client's.
+            extensions: go along to the transport.
+
+        Raises:
+            RequestError: there is no usable response.
+            InvalidURL: the URL cannot be sent.
+            RuntimeError: the client was closed.
+        """
+        if cookies is not None:
+            warn_of_cookies()
+        request = self.build_request(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            timeout=timeout,
+            extensions=extensions,
+        )
+        return self.send(request, auth=auth, follow_redirects=follow_redirects)
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Iterator[Response]:
+        """As `request`, but for use in a `with` statement: the body has not been read when it begins, and the
+        response is closed when it ends.
+        """
+        request = self.build_request(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            timeout=timeout,
+            extensions=extensions,
+        )
+        response = self.send(request, auth=auth, follow_redirects=follow_redirects, stream=True)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def send(
+        self,
+        request: Request,
+        *,
+        stream: bool = False,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+    ) -> Response:
+        """Send a request that `build_request` or the caller made; the request is sent as it is.
+
+        Args:
+            stream: return as soon as the response's head is there. The caller reads and closes the response then.
+            auth: overrides the client's. None: no authentication but by userinfo in the URL.
+            follow_redirects: overrides the client's.
+
+        Raises:
+            RequestError: there is no usable response.
+            RuntimeError: the client was closed.
+        """
+        self._open()
+        follow = self.follow_redirects if isinstance(follow_redirects, UseClientDefault) else follow_redirects
+        self._prepare_timeout(request)
+        scheme = self._build_request_auth(request, auth)
+        hooks = self._event_hooks
+        request.__dict__["_wants_whole"] = not stream and not hooks["response"]
+        response: Response | None = None
+        if scheme is None and not hooks["request"] and not hooks["response"]:
+            response = self._send_single_request(request)
+            if not 300 <= response.status_code <= 399:
+                return response if stream else self._read(response)
+            if not follow or not response.has_redirect_location:
+                if response.has_redirect_location:
+                    offer_next_request(self, request, response)
+                return response if stream else self._read(response)
+        response = self._drive(exchange_steps(self, request, follow, response), scheme, request)
+        return response if stream else self._read(response)
+
+    def _drive(self, steps: Generator[Step, Any, Response], auth: Auth | None, request: Request) -> Response:
+        """Carry out the steps of an exchange."""
+        flow = None if auth is None else auth.sync_auth_flow(request)
+        wants_whole = request.__dict__.get("_wants_whole", False)
+        result: Any = None
+        try:
+            try:
+                kind, subject, argument = next(steps)
+                while True:
+                    try:
+                        if kind is AUTHENTICATE:
+                            if flow is None:
+                                result = request if subject is None else None
+                            else:
+                                try:
+                                    result = next(flow) if subject is None else flow.send(subject)
+                                except StopIteration:
+                                    result = None
+                        elif kind is SEND:
+                            subject.__dict__["_wants_whole"] = wants_whole
+                            result = self._send_single_request(subject)
+                        elif kind is HOOK:
+                            result = subject(argument)
+                        elif kind is READ:
+                            result = subject.read()
+                        else:
+                            result = subject.close()
+                    except BaseException as error:
+                        kind, subject, argument = steps.throw(error)
+                    else:
+                        kind, subject, argument = steps.send(result)
+            except StopIteration as stop:
+                final: Response = stop.value
+                return final
+            except RequestError as error:
+                if error._request is None:
+                    error.request = request
+                raise
+        finally:
+            if flow is not None:
+                flow.close()
+
+    def _read(self, response: Response) -> Response:
+        """Read the body of a response that the caller wants whole."""
+        if "_content" not in response.__dict__:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        if response._finished is None:
+            response._finished = perf_counter()
+        return response
+
+    def _send_single_request(self, request: Request) -> Response:
+        """Hand one request to its transport."""
+        transport = self._transport_for_url(request.url)
+        started = perf_counter()
+        try:
+            response = transport.handle_request(request)
+        except RequestError as error:
+            error.request = request
+            raise
+        if "_raw" not in response.__dict__ and not isinstance(response.stream, SyncByteStream):
+            raise TypeError("A transport of a Client must return a response with a SyncByteStream")
+        self._received(request, response, started)
+        return response
+
+    def get(
+        self,
+        url: URLTypes,
+        *,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a GET request. See `request`."""
+        return self.request(
+            "GET",
+            url,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def options(
+        self,
+        url: URLTypes,
+        *,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send an OPTIONS request. See `request`."""
+        return self.request(
+            "OPTIONS",
+            url,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def head(
+        self,
+        url: URLTypes,
+        *,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a HEAD request. See `request`."""
+        return self.request(
+            "HEAD",
+            url,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def post(
+        self,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a POST request. See `request`."""
+        return self.request(
+            "POST",
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def put(
+        self,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a PUT request. See `request`."""
+        return self.request(
+            "PUT",
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def patch(
+        self,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a PATCH request. See `request`."""
+        return self.request(
+            "PATCH",
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def delete(
+        self,
+        url: URLTypes,
+        *,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a DELETE request. See `request`."""
+        return self.request(
+            "DELETE",
+            url,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def close(self) -> None:
+        """Close the client, its transport and its connections."""
+        if self._state is not ClientState.CLOSED:
+            self._state = ClientState.CLOSED
+            self._transport.close()
+
+    def __enter__(self) -> Self:
+        self._enter()
+        self._transport.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._state = ClientState.CLOSED
+        self._transport.__exit__(exc_type, exc_value, traceback)

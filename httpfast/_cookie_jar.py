@@ -1,0 +1,222 @@
+"""The cookie jar behind `Cookies`: http.cookiejar's, held to RFC 6265bis where it is laxer.
+
+    what http.cookiejar does                               here
+    takes any octets in a name or value                    a control character, or 4,096 octets: not taken (5.6, 5.7)
+    takes Domain=.0.0.1 from 127.0.0.1                     an address matches itself only (5.1.3)
+    sends a host-only cookie to subdomains as well         to that host only (5.8.3)
+    lets plain http overwrite a Secure cookie              keeps the secure one (5.7, step 9)
+    takes __Host- and __Secure- names like others          what the prefix promises must hold (5.7, steps 20 and 21)
+    keeps any number of cookies                            the oldest of a domain go first, then of all (6.1)
+
+Public suffixes are not known here, beyond names of one label: `Domain=co.uk` is taken from `example.co.uk`.
+Imported when a cookie is first set, sent or received, for http.cookiejar takes as long to import as all the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from urllib.request import Request as UrllibRequest
+
+    from ._request import Request
+    from ._url import URL
+
+# RFC 6265bis, 5.6 and 5.7.
+MAX_PAIR_BYTES = 4_096
+MAX_ATTRIBUTE_BYTES = 1_024
+# Beyond these a line is hostile, and is not taken apart.
+MAX_LINE_BYTES = 16_384
+MAX_LINES = 1_000
+# Chromium's limits; RFC 6265bis, 6.1 asks for at least 50 and 3,000.
+MAX_COOKIES_PER_DOMAIN = 180
+MAX_COOKIES = 3_300
+SECURE_SCHEMES = ("https", "wss")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f;=]").search
+_NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;]").search
+_IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
+
+
+def is_sendable(name: str, value: Any) -> bool:
+    """Whether a name and a value make one `name=value` in a Cookie field, and nothing more (RFC 6265bis, 4.1.1)."""
+    return _NOT_IN_NAME(str(name)) is None and _NOT_IN_VALUE(str(value)) is None
+
+
+class RequestAdapter:
+    """What http.cookiejar asks of a urllib request, answered for one of ours."""
+
+    unverifiable = False
+
+    def __init__(self, request: Request) -> None:
+        url: URL = request.url
+        scheme, host, _ = url._origin_key
+        if not scheme:
+            raise ValueError(f"unknown url type: {str(url)!r}")
+        self.type = scheme.decode("ascii")
+        self.host = self.origin_req_host = host.decode("ascii")
+        self._request = request
+        # Built of what is sent: user and password have no say in which host this is.
+        self._url = f"{self.type}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+
+    def get_full_url(self) -> str:
+        return self._url
+
+    def has_header(self, name: str) -> bool:
+        return name in self._request.headers
+
+    def get_header(self, name: str, default: str | None = None) -> str | None:
+        value: str | None = self._request.headers.get(name, default)
+        return value
+
+    def header_items(self) -> list[tuple[str, str]]:
+        return list(self._request.headers.items())
+
+    def add_unredirected_header(self, name: str, value: str) -> None:
+        self._request.headers[name] = value
+
+
+class ResponseAdapter:
+    """What http.cookiejar asks of a urllib response: the Set-Cookie lines."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def info(self) -> ResponseAdapter:
+        return self
+
+    def get_all(self, name: str, default: Any = None) -> Any:
+        return self._lines if name.lower() == "set-cookie" else default
+
+
+def accepted_lines(lines: list[str]) -> list[str]:
+    """Return the Set-Cookie lines that a user agent has to look at (RFC 6265bis, 5.6), overlong attributes left out."""
+    accepted = []
+    for line in lines[:MAX_LINES]:
+        if len(line) > MAX_LINE_BYTES or _CONTROL(line) is not None:
+            continue
+        pair, *attributes = line.split(";")
+        if len(pair.strip()) <= MAX_PAIR_BYTES:
+            kept = [text for text in attributes if len(text) <= MAX_ATTRIBUTE_BYTES]
+            accepted.append(";".join([pair, *kept]))
+    return accepted
+
+
+def host_of(request: Any) -> str:
+    """Return the host as http.cookiejar has it: lower case, and with ".local" added to a name without dots."""
+    host: str = request.host
+    return host if "." in host or ":" in host else f"{host}.local"
+
+
+def domain_matches(host: str, domain: str) -> bool:
+    """Whether `host` is `domain` or, unless it is an address, one of its subdomains (RFC 6265bis, 5.1.3)."""
+    domain = domain.removeprefix(".")
+    if host == domain:
+        return True
+    return host.endswith(f".{domain}") and ":" not in host and _IPV4(host) is None
+
+
+class StrictPolicy(DefaultCookiePolicy):
+    """Which cookies are taken and sent."""
+
+    def set_ok_name(self, cookie: Cookie, request: UrllibRequest) -> bool:
+        name = cookie.name.lower()
+        if not is_sendable(cookie.name, "" if cookie.value is None else cookie.value):
+            return False
+        if name.startswith("__secure-"):
+            return cookie.secure and request.type in SECURE_SCHEMES
+        if name.startswith("__host-"):
+            is_bound = cookie.path == "/" and cookie.path_specified and not cookie.domain_specified
+            return is_bound and cookie.secure and request.type in SECURE_SCHEMES
+        return True
+
+    def set_ok_domain(self, cookie: Cookie, request: UrllibRequest) -> bool:
+        host = host_of(request)
+        domain = cookie.domain.removeprefix(".")
+        if not cookie.domain_specified:
+            return True
+        # "localhost" may name itself; any other single label, and ".local", is a suffix.
+        if "." not in domain:
+            return ":" not in domain and domain == request.host
+        return domain_matches(host, domain)
+
+    def domain_return_ok(self, domain: str, request: UrllibRequest) -> bool:
+        return not domain or domain_matches(host_of(request), domain) or domain_matches(request.host, domain)
+
+    def return_ok_domain(self, cookie: Cookie, request: UrllibRequest) -> bool:
+        # A cookie that a user set without a domain goes everywhere.
+        if not cookie.domain:
+            return True
+        if not cookie.domain_specified:
+            return cookie.domain in (host_of(request), request.host)
+        return self.domain_return_ok(cookie.domain, request)
+
+    def return_ok(self, cookie: Cookie, request: UrllibRequest) -> bool:
+        # A user may have put it into the jar past `Cookies.set`.
+        value = "" if cookie.value is None else cookie.value
+        return is_sendable(cookie.name, value) and super().return_ok(cookie, request)
+
+
+class StrictJar(CookieJar):
+    """A CookieJar under `StrictPolicy`, of bounded size."""
+
+    _cookies: dict[str, dict[str, dict[str, Cookie]]]
+
+    def __init__(self) -> None:
+        super().__init__(policy=StrictPolicy())
+
+    def make_cookies(self, response: Any, request: UrllibRequest) -> Any:
+        cookies = super().make_cookies(response, request)
+        if request.type in SECURE_SCHEMES:
+            return cookies
+        return [cookie for cookie in cookies if not self._shadows_secure(cookie)]
+
+    def _shadows_secure(self, cookie: Cookie) -> bool:
+        """Whether a cookie of plain http would hide or replace a Secure one (RFC 6265bis, 5.7, step 9)."""
+        for kept in self:
+            if kept.secure and kept.name == cookie.name and f"{cookie.path}/".startswith(kept.path.rstrip("/") + "/"):
+                mine, other = cookie.domain.removeprefix("."), kept.domain.removeprefix(".")
+                if domain_matches(mine, other) or domain_matches(other, mine):
+                    return True
+        return False
+
+    def extract_cookies(self, response: Any, request: UrllibRequest) -> None:
+        super().extract_cookies(response, request)
+        host = host_of(request)
+        for domain in [domain for domain in self._cookies if domain and domain_matches(host, domain)]:
+            self._drop_oldest(list(_flat(self._cookies[domain])), MAX_COOKIES_PER_DOMAIN)
+        self._drop_oldest(list(self), MAX_COOKIES)
+
+    def _drop_oldest(self, cookies: list[Cookie], most: int) -> None:
+        for cookie in cookies[: max(len(cookies) - most, 0)]:
+            self.clear(cookie.domain, cookie.path, cookie.name)
+
+
+def _flat(paths: dict[str, dict[str, Cookie]]) -> list[Cookie]:
+    return [cookie for names in paths.values() for cookie in names.values()]
+
+
+def user_cookie(name: str, value: str, domain: str, path: str) -> Cookie:
+    """Make the cookie that a user sets: for the session, and for http and https alike."""
+    return Cookie(
+        version=0,
+        name=name,
+        value=value,
+        port=None,
+        port_specified=False,
+        domain=domain,
+        domain_specified=bool(domain),
+        domain_initial_dot=domain.startswith("."),
+        path=path,
+        path_specified=bool(path),
+        secure=False,
+        expires=None,
+        discard=True,
+        comment=None,
+        comment_url=None,
+        rest={"HttpOnly": None},  # type: ignore[dict-item]
+        rfc2109=False,
+    )

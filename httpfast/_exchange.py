@@ -1,0 +1,180 @@
+"""What a client does around the transport: authentication, redirects, event hooks and cookies, for one call of `send`.
+
+It is one generator without IO. It yields steps, and a driver, sync or async, carries them out:
+
+    authenticate ─► hooks(request) ─► SEND ─► hooks(response) ─┬─ no redirect ─► authenticate ─► done
+         ▲               ▲                                     │                      │
+         │               └─────────────── redirect ◄───────────┘                      │
+         └──────────────────────────── another round ◄────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from ._exceptions import InvalidURL, RemoteProtocolError, TooManyRedirects
+from ._headers import Headers
+from ._request import Request
+from ._url import URL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from ._base_client import BaseClient
+    from ._response import Response
+
+    Step = tuple[str, Any, Any]
+
+__all__ = ["AUTHENTICATE", "CLOSE", "HOOK", "READ", "SEND", "exchange_steps", "redirect_request"]
+
+# What a driver has to do, and what it sends back into the generator.
+AUTHENTICATE = "authenticate"  # give the auth flow a response (None at first): the next request, or None at its end
+SEND = "send"  # hand a request to its transport: the response
+HOOK = "hook"  # call a hook with an argument
+READ = "read"  # read a response's body
+CLOSE = "close"  # close a response
+
+# RFC 9110, 15.4: what follows these is a GET, except after a HEAD; after 301 only a POST changes.
+_SEE_OTHER = 303
+_FOUND = 302
+_MOVED_PERMANENTLY = 301
+
+# Fields of the request that carry what only its first origin may see (RFC 9110, 15.4 and 17.16.4).
+_OF_ORIGIN = ("Authorization", "Proxy-Authorization")
+
+
+def exchange_steps(
+    client: BaseClient, request: Request, follow_redirects: bool, response: Response | None = None
+) -> Generator[Step, Any, Response]:
+    """The steps of one `send`; returns the final response.
+
+    Args:
+        response: when it is there, the request was sent already, and this is its answer.
+    """
+    history: list[Response] = []
+    if response is None:
+        request = yield AUTHENTICATE, None, None
+    while True:
+        response = yield from _follow(client, request, follow_redirects, history, response)
+        try:
+            following = yield AUTHENTICATE, response, None
+            if following is None:
+                return response
+            response.history = list(history)
+            yield READ, response, None
+        except BaseException:
+            yield CLOSE, response, None
+            raise
+        history.append(response)
+        request, response = following, None
+
+
+def _follow(
+    client: BaseClient, request: Request, follow_redirects: bool, history: list[Response], response: Response | None
+) -> Generator[Step, Any, Response]:
+    """Send a request, and those that redirects ask for. `history` grows by each redirect."""
+    hooks = client._event_hooks
+    while True:
+        if len(history) > client.max_redirects:
+            raise TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
+        if response is None:
+            for hook in hooks["request"]:
+                yield HOOK, hook, request
+            response = yield SEND, request, None
+        try:
+            for hook in hooks["response"]:
+                yield HOOK, hook, response
+            response.history = list(history)
+            if not response.has_redirect_location:
+                return response
+            if not follow_redirects:
+                offer_next_request(client, request, response)
+                return response
+            request = redirect_request(client, request, response)
+            history.append(response)
+            yield READ, response, None
+        except BaseException:
+            yield CLOSE, response, None
+            raise
+        response = None
+
+
+def offer_next_request(client: BaseClient, request: Request, response: Response) -> None:
+    """Set `response.next_request`. A Location that leads nowhere is no error while nobody follows it."""
+    try:
+        response.next_request = redirect_request(client, request, response)
+    except RemoteProtocolError:
+        response.next_request = None
+
+
+def redirect_request(client: BaseClient, request: Request, response: Response) -> Request:
+    """The request that a redirect asks for (RFC 9110, 15.4).
+
+    Raises:
+        RemoteProtocolError: Location is no URL.
+    """
+    method = _redirect_method(request, response)
+    url = _redirect_url(request, response)
+    headers = _redirect_headers(request, url, method)
+    is_bodiless = method != request.method and method == "GET"
+    following = Request(
+        method,
+        url,
+        headers=headers,
+        cookies=client._cookies if not client._cookies._is_empty else None,
+        stream=None if is_bodiless else request.stream,
+        extensions=request.extensions,
+    )
+    if not is_bodiless and "_content" in request.__dict__:
+        following._content = request._content
+    return following
+
+
+def _redirect_method(request: Request, response: Response) -> str:
+    method, status = request.method, response.status_code
+    if status == _SEE_OTHER and method != "HEAD":
+        return "GET"
+    if status == _FOUND and method != "HEAD":
+        return "GET"
+    if status == _MOVED_PERMANENTLY and method == "POST":
+        return "GET"
+    return method
+
+
+def _redirect_url(request: Request, response: Response) -> URL:
+    location = response.headers["Location"]
+    try:
+        url = URL(location)
+        if url.scheme and not url.host:
+            # "https:/path": some servers leave the authority out.
+            url = url.copy_with(host=request.url.host)
+        if url.is_relative_url:
+            url = request.url.join(url)
+    except InvalidURL as error:
+        raise RemoteProtocolError(f"Invalid URL in location header: {error}.", request=request) from None
+    if request.url.fragment and not url.fragment:
+        url = url.copy_with(fragment=request.url.fragment)
+    return url
+
+
+def _redirect_headers(request: Request, url: URL, method: str) -> Headers:
+    headers = Headers(request.headers)
+    before, after = request.url._origin_key, url._origin_key
+    if before != after:
+        # An upgrade to https on the same host keeps its credentials; any other change of origin drops them.
+        is_upgrade = before[1] == after[1] and (before[0], before[2], after[0], after[2]) == (
+            b"http",
+            80,
+            b"https",
+            443,
+        )
+        if not is_upgrade:
+            for name in _OF_ORIGIN:
+                headers.pop(name, None)
+        headers["Host"] = url._host_header.decode("ascii")
+    if method != request.method and method == "GET":
+        headers.pop("Content-Length", None)
+        headers.pop("Transfer-Encoding", None)
+    # Cookies are chosen anew for the new URL.
+    headers.pop("Cookie", None)
+    return headers

@@ -1,0 +1,465 @@
+"""The transports that go to the network: one request in, one response out, over a pool of connections.
+
+handle_request ──► pool.checkout / acquire ──► connection ──► Response
+                       ▲                            │
+                       └──── once more, when an idle connection turned out to be closed already
+"""
+
+from __future__ import annotations
+
+import os
+from asyncio import get_running_loop
+from time import monotonic
+from weakref import WeakSet
+
+from .._cext.exchange import Exchange
+from .._cext.h1 import check_target
+from .._cext.headers import RequestHead
+from .._config import DEFAULT_LIMITS
+from .._content import finish_iterator
+from .._exceptions import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
+from .._response import Response
+from .._types import AsyncByteStream, ByteStream, SyncByteStream
+from .base import AsyncBaseTransport, BaseTransport
+from .connector import NEVER, Route
+from .pool import AsyncPool, Pool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from .._cext.aio import Connection
+    from .._cext.blocking import BlockingConnection
+    from .._config import Limits
+    from .._request import Request
+    from .._types import CertTypes, ProxyTypes
+    from .connector import SocketOption
+    from .pool import OriginKey
+
+__all__ = ["AsyncHTTPTransport", "HTTPTransport"]
+
+# A body up to this many bytes goes out in one write with its head; a larger one in pieces of this size.
+PIECE_BYTES = 64 * 1024
+
+# Seconds to wait for 100 Continue before the body goes out all the same (RFC 9110, 10.1.1). Go and curl wait one second.
+CONTINUE_TIMEOUT = 1.0
+
+# RFC 9110, 9.2.2: sent twice, these have the effect of once.
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
+
+_NO_TIMEOUTS: dict[str, Any] = {}
+
+# Pools of threads, to be emptied in a child process: it must never write to its parent's sockets.
+_transports: WeakSet[HTTPTransport] = WeakSet()
+
+
+def _forget_connections() -> None:
+    for transport in _transports:
+        transport._pool = Pool(transport._route, transport._limits)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_connections)
+
+
+class _Order:
+    """One request as the pool and the connection take it."""
+
+    __slots__ = ("body", "deadline", "fields", "key", "method", "stream", "target", "timeouts", "wants_whole")
+
+    def __init__(self, request: Request) -> None:
+        state = request.__dict__
+        extensions = request.extensions
+        url = request.url
+        self.method = request.method
+        self.fields = request.headers._fields
+        self.key: OriginKey = url._origin_key
+        self.target: bytes = url._target
+        self.timeouts: dict[str, Any] = extensions.get("timeout") or _NO_TIMEOUTS
+        self.deadline = NEVER
+        # Set by a client that will read the whole body at once.
+        self.wants_whole: bool = state.get("_wants_whole", False)
+        if "total" in self.timeouts:
+            self.deadline = extensions.get("deadline") or monotonic() + self.timeouts["total"]
+        if len(extensions) > 1:
+            target = extensions.get("target")
+            if target is not None:
+                self.target = target.encode("ascii") if isinstance(target, str) else target
+            name = extensions.get("sni_hostname")
+            if name is not None:
+                self.key = (*self.key, name.decode("ascii") if isinstance(name, bytes) else name)[:4]
+        stream = self.stream = state.get("stream")
+        # The whole body, when it is in memory and small enough for one write.
+        self.body: bytes | None = None
+        if stream is None:
+            self.body = request._content
+            if len(self.body) > PIECE_BYTES:
+                self.stream, self.body = ByteStream(self.body), None
+        elif stream.__class__ is ByteStream and len(stream._stream) <= PIECE_BYTES:
+            self.body = stream._stream
+
+    def check(self) -> RequestHead:
+        """Refuse what cannot be sent, before a connection is made for it.
+
+        Raises:
+            UnsupportedProtocol, LocalProtocolError
+        """
+        scheme, host = self.key[0], self.key[1]
+        if scheme not in (b"http", b"https"):
+            if not scheme:
+                raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
+            raise UnsupportedProtocol(f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'.")
+        if not host:
+            raise UnsupportedProtocol("Request URL is missing a host.")
+        check_target(self.target)
+        return RequestHead(self.fields)
+
+    def may_replay(self, exchange: Exchange, connection: Connection | BlockingConnection, error: BaseException) -> bool:
+        """True when the peer closed an idle connection before it met this request, which can then be sent again.
+
+        Once octets of it were written nobody can tell whether it was processed: that allows it for idempotent methods
+        and with an Idempotency-Key only (RFC 9110, 9.2.2).
+        """
+        return (
+            connection.served > 1
+            and not exchange.was_answered
+            and isinstance(error, (ReadError, WriteError, RemoteProtocolError))
+            and self._is_replayable(exchange)
+        )
+
+    def was_too_late(self, exchange: Exchange, connection: Connection | BlockingConnection) -> bool:
+        """True when the answer is a 408 that an idle connection was closed with, and not meant for this request."""
+        return connection.served > 1 and not exchange.is_persistent and self.body is not None
+
+    def _is_replayable(self, exchange: Exchange) -> bool:
+        return self.body is not None and (
+            not exchange.wrote_request
+            or self.method in IDEMPOTENT_METHODS
+            or any(name == b"idempotency-key" for _, name, _ in self.fields)
+        )
+
+
+def _whole_response(exchange: Exchange, connection: Connection | BlockingConnection) -> Response:
+    """A response whose body is all there. Everything else about it is made when somebody asks."""
+    response = Response.__new__(Response)
+    state = response.__dict__
+    raw = exchange.take_body()
+    state["status_code"] = exchange.status_code
+    state["_head"] = exchange
+    state["_connection"] = connection
+    state["_raw"] = raw
+    if not exchange.has_content_encoding:
+        state["_content"] = raw
+        state["_num_bytes_downloaded"] = len(raw)
+        state["is_closed"] = state["is_stream_consumed"] = True
+    return response
+
+
+def _streamed_response(
+    exchange: Exchange, connection: Connection | BlockingConnection, stream: SyncByteStream | AsyncByteStream
+) -> Response:
+    response = Response.__new__(Response)
+    state = response.__dict__
+    state["status_code"] = exchange.status_code
+    state["_head"] = exchange
+    state["_connection"] = connection
+    state["stream"] = stream
+    return response
+
+
+def _refuse_unsupported(proxy: ProxyTypes | None, http1: bool, http2: bool) -> None:
+    if proxy is not None:
+        raise NotImplementedError("httpfast does not support proxies yet")
+    if not http1:
+        raise NotImplementedError("httpfast does not support HTTP/2 yet: http1 cannot be turned off")
+
+
+def _context_maker(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> Any:
+    """A callable that makes the TLS context when the first https connection needs it."""
+
+    def make_context() -> ssl.SSLContext:
+        from .._tls import create_ssl_context, default_context
+
+        if verify is True and cert is None and trust_env:
+            return default_context()
+        context = create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    return make_context
+
+
+class HTTPTransport(BaseTransport):
+    """Sends requests over the network, blocking. May be shared by threads.
+
+    Args:
+        verify: True to check certificates against certifi's bundle, False not to, or a context.
+        cert: a client certificate: path, or (certificate, key[, password]).
+        trust_env: obey SSL_CERT_FILE and SSL_CERT_DIR.
+        http1: speak HTTP/1.1.
+        http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
+        limits: how many connections.
+        proxy: not supported yet.
+        uds: path of a Unix socket to connect to, whatever the URL's host.
+        local_address: the address to connect from.
+        retries: how often to dial again after a connection could not be made.
+        socket_options: for each TCP socket, as `socket.setsockopt` takes them.
+        replay: send a request once more when the idle connection it was written to turns out to be closed.
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+        *,
+        replay: bool = True,
+    ) -> None:
+        _refuse_unsupported(proxy, http1, http2)
+        self._route = Route(
+            _context_maker(verify, cert, trust_env),
+            uds=uds,
+            local_address=local_address,
+            retries=retries,
+            socket_options=socket_options,
+        )
+        self._limits = limits
+        self._replay = replay
+        self._pool = Pool(self._route, limits)
+        _transports.add(self)
+
+    def handle_request(self, request: Request) -> Response:
+        """Send one request and return its response.
+
+        Raises:
+            TransportError: the request could not be sent or answered.
+            RuntimeError: its body is for async code.
+        """
+        order = _Order(request)
+        connection = self._pool.checkout(order.key)
+        if connection is None:
+            order.check()
+            connection = self._pool.acquire(order.key, order.timeouts, order.deadline)
+        exchange = Exchange(order.wants_whole)
+        try:
+            self._exchange(connection, exchange, order)
+            if exchange.status_code == 408 and self._replay and order.was_too_late(exchange, connection):
+                raise RemoteProtocolError("The idle connection timed out")
+        except BaseException as error:
+            self._give_up(connection, exchange)
+            is_late = exchange.status_code == 408
+            if not self._replay or not (is_late or order.may_replay(exchange, connection, error)):
+                raise
+            connection = self._pool.acquire(order.key, order.timeouts, order.deadline, fresh=True)
+            exchange = Exchange(order.wants_whole)
+            try:
+                self._exchange(connection, exchange, order)
+            except BaseException:
+                self._give_up(connection, exchange)
+                raise
+        if exchange.is_complete and exchange.collect:
+            self._pool.release(connection)
+            return _whole_response(exchange, connection)
+        from .pull import ResponseStream
+
+        return _streamed_response(exchange, connection, ResponseStream(self._pool, connection, exchange))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def _exchange(self, connection: BlockingConnection, exchange: Exchange, order: _Order) -> None:
+        if order.body is not None:
+            connection.exchange(
+                exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
+            )
+            return
+        stream = order.stream
+        if not isinstance(stream, SyncByteStream):
+            raise RuntimeError("Attempted to send an async request with a sync Client instance.")
+        connection.begin(exchange, order.method, order.target, order.fields, order.timeouts, order.deadline)
+        if exchange.expects_continue:
+            connection.wait_continue(exchange, CONTINUE_TIMEOUT)
+        if not exchange.is_refused:
+            for piece in _pieces(stream):
+                if not connection.write_body(exchange, piece):
+                    break
+            else:
+                connection.end_body(exchange)
+        connection.read_response(exchange)
+
+    def _give_up(self, connection: BlockingConnection, exchange: Exchange) -> None:
+        if not exchange.was_begun:
+            # Refused before anything was written: the connection is as good as before.
+            self._pool.release(connection)
+        else:
+            self._pool.drop(connection)
+
+
+class AsyncHTTPTransport(AsyncBaseTransport):
+    """Sends requests over the network, on the running event loop.
+
+    It may be used on one event loop after another: connections of a loop that is gone are dropped.
+
+    Args:
+        verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options, replay: as
+            for `HTTPTransport`.
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+        *,
+        replay: bool = True,
+    ) -> None:
+        _refuse_unsupported(proxy, http1, http2)
+        self._route = Route(
+            _context_maker(verify, cert, trust_env),
+            uds=uds,
+            local_address=local_address,
+            retries=retries,
+            socket_options=socket_options,
+        )
+        self._limits = limits
+        self._replay = replay
+        self._pool: AsyncPool | None = None
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send one request and return its response.
+
+        Raises:
+            TransportError: the request could not be sent or answered.
+            RuntimeError: its body is for blocking code.
+        """
+        order = _Order(request)
+        pool = self._pool
+        if pool is None or pool.loop is not get_running_loop():
+            pool = self._open_pool()
+        connection = pool.checkout(order.key)
+        if connection is None:
+            order.check()
+            connection = await pool.acquire(order.key, order.timeouts, order.deadline)
+        exchange = Exchange(order.wants_whole)
+        try:
+            if order.body is not None:
+                await connection.send(
+                    exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
+                )
+            else:
+                await self._upload(connection, exchange, order)
+            if exchange.status_code == 408 and self._replay and order.was_too_late(exchange, connection):
+                raise RemoteProtocolError("The idle connection timed out")
+        except BaseException as error:
+            self._give_up(connection, exchange)
+            is_late = exchange.status_code == 408
+            if not self._replay or not (is_late or order.may_replay(exchange, connection, error)):
+                raise
+            connection, exchange = await self._send_again(pool, order)
+        if exchange.is_complete and exchange.collect:
+            return _whole_response(exchange, connection)
+        from .push import ResponseStream
+
+        return _streamed_response(exchange, connection, ResponseStream(connection, exchange))
+
+    async def aclose(self) -> None:
+        """Close all connections; returns when the system has taken back their sockets."""
+        pool, self._pool = self._pool, None
+        if pool is not None and pool.loop is get_running_loop():
+            await pool.aclose()
+
+    def _open_pool(self) -> AsyncPool:
+        """The pool of the running loop. What another loop has left behind is dropped: it cannot be awaited any more."""
+        if self._pool is not None:
+            self._pool.forget()
+        self._pool = AsyncPool(self._route, self._limits, get_running_loop())
+        return self._pool
+
+    async def _send_again(self, pool: AsyncPool, order: _Order) -> tuple[Connection, Exchange]:
+        connection = await pool.acquire(order.key, order.timeouts, order.deadline, fresh=True)
+        exchange = Exchange(order.wants_whole)
+        try:
+            await connection.send(
+                exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
+            )
+        except BaseException:
+            self._give_up(connection, exchange)
+            raise
+        return connection, exchange
+
+    async def _upload(self, connection: Connection, exchange: Exchange, order: _Order) -> None:
+        stream = order.stream
+        if not isinstance(stream, AsyncByteStream):
+            raise RuntimeError("Attempted to send a sync request with an AsyncClient instance.")
+        connection.begin(exchange, order.method, order.target, order.fields, order.timeouts, order.deadline)
+        if exchange.expects_continue:
+            progress = connection.wait_continue(exchange, CONTINUE_TIMEOUT)
+            if progress is not None:
+                await progress
+        if not exchange.is_refused:
+            pieces = _async_pieces(stream)
+            try:
+                async for piece in pieces:
+                    if exchange.is_refused:
+                        break
+                    progress = connection.write_body(exchange, piece)
+                    if progress is not None:
+                        await progress
+                else:
+                    connection.end_body(exchange)
+            finally:
+                await finish_iterator(pieces)
+        progress = connection.wait_response(exchange)
+        if progress is not None:
+            await progress
+
+    def _give_up(self, connection: Connection, exchange: Exchange) -> None:
+        if not exchange.was_begun:
+            # Refused before anything was written: the connection is as good as before.
+            connection.release_unused()
+        else:
+            connection.abandon(exchange)
+
+
+def _cut(chunk: bytes) -> Iterator[bytes]:
+    """A chunk in pieces small enough that each is written in reasonable time."""
+    if len(chunk) <= PIECE_BYTES:
+        yield chunk
+        return
+    view = memoryview(chunk)
+    for start in range(0, len(chunk), PIECE_BYTES):
+        yield bytes(view[start : start + PIECE_BYTES])
+
+
+def _pieces(stream: SyncByteStream) -> Iterator[bytes]:
+    for chunk in stream:
+        yield from _cut(chunk)
+
+
+async def _async_pieces(stream: AsyncByteStream) -> AsyncIterator[bytes]:
+    chunks = stream.__aiter__()
+    try:
+        async for chunk in chunks:
+            for piece in _cut(chunk):
+                yield piece
+    finally:
+        await finish_iterator(chunks)

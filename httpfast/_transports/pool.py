@@ -1,0 +1,410 @@
+"""The pools: one for an event loop, one for threads. They carry out what `PoolState` decides.
+
+    request ──► checkout ─────────────► an idle connection
+                   └── acquire ──► line ──► a connection set free by another request, or one fresh from a dial
+
+A dial on an event loop runs in a task of its own. It serves whoever is first in its origin's line, while the request that it
+was started for may be served by a connection that came free in the meantime; then the dial serves a later one, or its
+connection goes idle. A thread dials for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from time import monotonic
+
+from .._cext.aio import Connection, ReadBuffer
+from .._cext.pool import PoolState
+from .._exceptions import ConnectError
+from .connector import NEVER, Route, connect_timeout, pool_timeout, time_left
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .._cext.blocking import BlockingConnection
+    from .._cext.pool import Origin, PooledConnection, Waiter
+    from .._config import Limits
+    from .._exceptions import TimeoutException
+
+    # What tells apart the connections of one transport: scheme, host, port and, when it is set, the name for SNI.
+    OriginKey = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]
+
+__all__ = ["AsyncPool", "Pool"]
+
+
+def _state(limits: Limits, *, late_binding: bool) -> PoolState:
+    return PoolState(
+        limits.max_connections,
+        limits.max_keepalive_connections,
+        limits.max_connections_per_host,
+        limits.keepalive_expiry,
+        late_binding=late_binding,
+    )
+
+
+def _endpoint(key: OriginKey) -> tuple[str, str, int, str | None]:
+    """Scheme, host, port and SNI name of a pool key."""
+    return key[0].decode("ascii"), key[1].decode("ascii"), key[2], key[3] if len(key) == 4 else None
+
+
+class _Claim:
+    """What a request waits with: a future for its connection, and what a dial for it needs."""
+
+    __slots__ = ("deadline", "future", "timeouts", "timer")
+
+    def __init__(self, future: asyncio.Future[Connection], timeouts: Mapping[str, Any], deadline: float) -> None:
+        self.future = future
+        self.timeouts = timeouts
+        self.deadline = deadline
+        self.timer: asyncio.TimerHandle | None = None
+
+    def expire(self, make_error: Callable[[], TimeoutException]) -> None:
+        if not self.future.done():
+            self.future.set_exception(make_error())
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class _Dial:
+    """A dial under way. `waiter` is the one that fails if it does, or None."""
+
+    __slots__ = ("origin", "task", "waiter")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter: Waiter | None = waiter
+        self.origin: Origin = waiter.origin
+        self.task: asyncio.Task[None] | None = None
+
+
+class AsyncPool:
+    """The connections of one transport on one event loop.
+
+    Args:
+        route: how to reach origins.
+        limits: how many connections.
+        loop: the running loop.
+    """
+
+    def __init__(self, route: Route, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.route = route
+        self.loop = loop
+        self.state = _state(limits, late_binding=True)
+        self._buffer = ReadBuffer()
+        self._open: set[Connection] = set()
+        self._dials: set[asyncio.Task[None]] = set()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._closed: asyncio.Future[None] | None = None
+
+    def checkout(self, key: OriginKey) -> Connection | None:
+        """An idle connection to the origin, or None."""
+        connection = self.state.checkout(key, monotonic())
+        if self.state.discarded:
+            self.close_discarded()
+        return connection  # type: ignore[return-value]
+
+    async def acquire(
+        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
+    ) -> Connection:
+        """A connection to the origin, waiting for one as long as the limits and the timeouts say.
+
+        Args:
+            timeouts: seconds by phase: "pool" while a limit holds the request back, then "connect".
+            deadline: monotonic seconds.
+            fresh: do not be content with a connection that is idle now.
+
+        Raises:
+            PoolTimeout, ConnectTimeout, ConnectError
+        """
+        waiter = self.state.enter(key, fresh)
+        if self.state.discarded:
+            self.close_discarded()
+        claim = waiter.wake = _Claim(self.loop.create_future(), timeouts, deadline)
+        if waiter.may_dial:
+            self._dial(waiter)
+        else:
+            limit = time_left(timeouts.get("pool"), deadline)
+            if limit is not None:
+                claim.timer = self.loop.call_later(limit, claim.expire, pool_timeout)
+        try:
+            return await claim.future
+        except BaseException:
+            self._leave(waiter)
+            raise
+        finally:
+            claim.stop_timer()
+
+    def serve(self, turn: Waiter | None) -> None:
+        """It is a waiter's turn: hand it its connection, or dial for it. The next one's, if it has given up meanwhile."""
+        while turn is not None:
+            claim: _Claim = turn.wake
+            claim.stop_timer()
+            if turn.connection is not None:
+                if turn.dial is not None:
+                    turn.dial.waiter = None
+                    turn.dial = None
+                if not claim.future.done():
+                    claim.future.set_result(turn.connection)
+                    break
+                turn = self.state.release(turn.connection, monotonic())
+            elif claim.future.done():
+                self.state.leave(turn)
+                turn = self.state.vacate(turn.origin)
+            else:
+                self._dial(turn)
+                break
+        self.close_discarded()
+
+    def lost(self, connection: Connection) -> None:
+        """A connection has closed."""
+        self._open.discard(connection)
+        if self._closed is not None and not self._open and not self._closed.done():
+            self._closed.set_result(None)
+
+    def close_discarded(self) -> None:
+        """Close what the pool's decisions have put aside."""
+        discarded, self.state.discarded = self.state.discarded, []
+        for connection in discarded:
+            connection.close()
+
+    async def aclose(self) -> None:
+        """Close all connections and end all dials; returns when the system has taken back the sockets."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        for task in self._dials:
+            task.cancel()
+        if self._dials:
+            await asyncio.wait(self._dials)
+        for connection in list(self._open):
+            connection.close()
+        if self._open:
+            self._closed = self.loop.create_future()
+            await self._closed
+
+    def forget(self) -> None:
+        """Drop everything without touching the loop, which is another one now, or that of the parent process."""
+        self._open.clear()
+        self._dials.clear()
+
+    def _leave(self, waiter: Waiter) -> None:
+        """A request stops waiting: cancelled, timed out, or its dial has failed."""
+        claim: _Claim = waiter.wake
+        self.state.leave(waiter)
+        if waiter.dial is not None:
+            waiter.dial.waiter = None
+            waiter.dial.task.cancel()
+            waiter.dial = None
+        future = claim.future
+        if future.done() and not future.cancelled() and future.exception() is None:
+            # It was served and cancelled within one turn of the loop.
+            future.result().release_unused()
+
+    def _dial(self, waiter: Waiter) -> None:
+        claim: _Claim = waiter.wake
+        left = time_left(None, claim.deadline)
+        if left is not None:
+            # The dial has its own limits, but may come to serve another request than this one.
+            claim.timer = self.loop.call_later(left, claim.expire, connect_timeout)
+        dial = waiter.dial = _Dial(waiter)
+        dial.task = self.loop.create_task(self._run(dial, claim))
+        self._dials.add(dial.task)
+        dial.task.add_done_callback(self._dials.discard)
+        # A task that is cancelled before its first step runs none of its code: the slot is given back here then.
+        dial.task.add_done_callback(lambda task: self._give_up(dial, task))
+
+    async def _run(self, dial: _Dial, claim: _Claim) -> None:
+        from .push import dial as dial_origin
+
+        scheme, host, port, sni_hostname = _endpoint(dial.origin.key)
+        connection = await dial_origin(
+            self._make_connection,
+            self.route,
+            scheme,
+            host,
+            port,
+            sni_hostname,
+            claim.timeouts.get("connect"),
+            claim.deadline,
+        )
+        if connection.is_closed:
+            raise ConnectError("The connection was closed as soon as it was made")
+        self._open.add(connection)
+        self.state.adopt(connection, dial.origin)
+        turn = self.state.arrive(connection, monotonic())
+        owner, dial.waiter = dial.waiter, None
+        if turn is not None and owner is not None and turn is not owner:
+            # The first in line takes it; the dial that runs for that one is this owner's from now on.
+            owner.dial, turn.dial = turn.dial, None
+            if owner.dial is not None:
+                owner.dial.waiter = owner
+        elif owner is not None:
+            owner.dial = None
+        self.serve(turn)
+        self._schedule_expiry()
+
+    def _give_up(self, dial: _Dial, task: asyncio.Task[None]) -> None:
+        """A dial's task has ended: if it failed, its waiter learns why, and its slot is free."""
+        error: BaseException | None = ConnectError("The dial was cancelled") if task.cancelled() else task.exception()
+        if error is None:
+            return
+        waiter = dial.waiter
+        if waiter is not None:
+            waiter.dial = dial.waiter = None
+            self.state.leave(waiter)
+            claim: _Claim = waiter.wake
+            if not claim.future.done():
+                claim.future.set_exception(error)
+        self.serve(self.state.vacate(dial.origin))
+
+    def _make_connection(self) -> Connection:
+        return Connection(self, self.loop, self.state, self._buffer)
+
+    def _schedule_expiry(self) -> None:
+        """One timer a pool closes what has been idle for too long, also when no request comes any more."""
+        expiry = self.state.keepalive_expiry
+        if self._expiry is None and expiry != NEVER and self._open:
+            self._expiry = self.loop.call_later(max(expiry, 0.1), self._expire_idle)
+
+    def _expire_idle(self) -> None:
+        self._expiry = None
+        self.state.expire(monotonic())
+        self.close_discarded()
+        self._schedule_expiry()
+
+
+class Pool:
+    """The connections of one transport, shared by threads.
+
+    Args:
+        route: how to reach origins.
+        limits: how many connections.
+    """
+
+    def __init__(self, route: Route, limits: Limits) -> None:
+        self.route = route
+        self.state = _state(limits, late_binding=False)
+        self._lock = threading.Lock()
+        self._open: set[BlockingConnection] = set()
+
+    def checkout(self, key: OriginKey) -> BlockingConnection | None:
+        """An idle connection to the origin, or None."""
+        with self._lock:
+            connection = self.state.checkout(key, monotonic())
+        if self.state.discarded:
+            self._close_discarded()
+        return connection  # type: ignore[return-value]
+
+    def acquire(
+        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
+    ) -> BlockingConnection:
+        """A connection to the origin, waiting for one as long as the limits and the timeouts say.
+
+        Args:
+            timeouts: seconds by phase: "pool" while a limit holds the request back, then "connect".
+            deadline: monotonic seconds.
+            fresh: do not be content with a connection that is idle now.
+
+        Raises:
+            PoolTimeout, ConnectTimeout, ConnectError
+        """
+        with self._lock:
+            waiter = self.state.enter(key, fresh)
+            if not waiter.may_dial:
+                waiter.wake = threading.Lock()
+                waiter.wake.acquire()
+        self._close_discarded()
+        if waiter.wake is not None:
+            self._wait(waiter, time_left(timeouts.get("pool"), deadline))
+        if waiter.connection is not None:
+            return waiter.connection  # type: ignore[return-value]
+        return self._dial(waiter, timeouts.get("connect"), deadline)
+
+    def release(self, connection: BlockingConnection) -> None:
+        """The thread is through with a connection, whose exchange is complete."""
+        if not connection.finished():
+            self.drop(connection)
+            return
+        with self._lock:
+            turn = self.state.release(connection, monotonic())
+        if turn is not None:
+            turn.wake.release()
+        if self.state.discarded:
+            self._close_discarded()
+
+    def drop(self, connection: BlockingConnection) -> None:
+        """The thread gives up a connection in the middle of an exchange, or it has closed."""
+        connection.abandon()
+        with self._lock:
+            self._open.discard(connection)
+            turn = self.state.drop(connection)
+        if turn is not None:
+            turn.wake.release()
+
+    def close(self) -> None:
+        """Close all connections. Threads in the middle of an exchange get an error."""
+        with self._lock:
+            connections, self._open = self._open, set()
+        for connection in connections:
+            connection.close()
+            with self._lock:
+                turn = self.state.drop(connection)
+            if turn is not None:
+                turn.wake.release()
+
+    def _wait(self, waiter: Waiter, limit: float | None) -> None:
+        """Block until it is the waiter's turn. Raises PoolTimeout."""
+        try:
+            is_served = waiter.wake.acquire(timeout=-1 if limit is None else min(limit, threading.TIMEOUT_MAX))
+            with self._lock:
+                # Served between the end of the wait and here: then that stands.
+                if is_served or waiter.connection is not None or waiter.may_dial:
+                    return
+                self.state.leave(waiter)
+        except BaseException:
+            self._leave(waiter)
+            raise
+        raise pool_timeout()
+
+    def _leave(self, waiter: Waiter) -> None:
+        """A thread stops waiting on an exception such as KeyboardInterrupt."""
+        with self._lock:
+            self.state.leave(waiter)
+            turn: Waiter | None = None
+            if waiter.connection is not None:
+                turn = self.state.release(waiter.connection, monotonic())
+            elif waiter.may_dial:
+                turn = self.state.vacate(waiter.origin)
+        if turn is not None:
+            turn.wake.release()
+
+    def _dial(self, waiter: Waiter, timeout: float | None, deadline: float) -> BlockingConnection:
+        from .._cext.blocking import BlockingConnection
+        from .pull import dial
+
+        try:
+            scheme, host, port, sni_hostname = _endpoint(waiter.origin.key)
+            connection = BlockingConnection(dial(self.route, scheme, host, port, sni_hostname, timeout, deadline))
+        except BaseException:
+            with self._lock:
+                turn = self.state.vacate(waiter.origin)
+            if turn is not None:
+                turn.wake.release()
+            raise
+        with self._lock:
+            self.state.adopt(connection, waiter.origin)
+            self._open.add(connection)
+        return connection
+
+    def _close_discarded(self) -> None:
+        with self._lock:
+            discarded: list[PooledConnection] = self.state.discarded
+            self.state.discarded = []
+            self._open.difference_update(discarded)  # type: ignore[arg-type]
+        for connection in discarded:
+            connection.close()

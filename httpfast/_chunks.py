@@ -1,4 +1,4 @@
-"""Gathering a decoded body, and cutting its bytes and its text into chunks and lines. Sizes only, no meaning."""
+"""Gathering a decoded body, making text of it, and cutting either into chunks and lines."""
 
 from __future__ import annotations
 

@@ -256,6 +256,9 @@ class Headers(MutableMapping[str, str]):
     def __setitem__(self, key: str, value: str) -> None:
         """Set a field, in the place of the first of its name; others of that name are dropped."""
         encoding = self._encoding or "utf-8"
+        if self._encoding is None and isinstance(value, str) and not (key.isascii() and value.isascii()):
+            # Octets that are no UTF-8 are here already: text in another encoding would be read back wrong.
+            encoding = "iso-8859-1" if self.encoding == "iso-8859-1" else "utf-8"
         raw_name = _encode_name(key, encoding)
         lower_name = raw_name.lower()
         field = (raw_name, lower_name, _encode_value(value, encoding))

@@ -33,11 +33,21 @@ _REDIRECTS_BY_LOCATION = frozenset({301, 302, 303, 307, 308})
 _ERROR_KINDS = {1: "Informational response", 3: "Redirect response", 4: "Client error", 5: "Server error"}
 
 # Bound to this object and its IO, or to be made anew.
-_NOT_PICKLED = frozenset({"extensions", "stream", "is_closed", "_decoder", "_head", "_raw"})
+_NOT_PICKLED = frozenset({"extensions", "stream", "is_closed", "_connection", "_decoder", "_head", "_raw"})
 
 
 def _make_headers(response: Response) -> Headers:
     return Headers() if response._head is None else Headers._received(response._head)
+
+
+def _make_extensions(response: Response) -> dict[str, Any]:
+    head = response._head
+    if head is None:
+        return {}
+    extensions = {"http_version": head.http_version, "reason_phrase": head.reason_phrase}
+    if response._connection is not None:
+        extensions["network_stream"] = response._connection.network_stream(head)
+    return extensions
 
 
 class Response(ResponseBody):
@@ -71,9 +81,8 @@ class Response(ResponseBody):
 
     # What `headers` is made of: set by transports.
     _head: Any = None
-    # Clock readings in seconds, set by the client: when the request was begun and when the body was read or closed.
-    _started: float = 0.0
-    _finished: float | None = None
+    # The connection that it came on, for `network_stream`: set by transports.
+    _connection: Any = None
 
     if TYPE_CHECKING:
         headers: Headers
@@ -81,7 +90,7 @@ class Response(ResponseBody):
         history: list[Response]
     else:
         headers = LazyAttribute(_make_headers)
-        extensions = LazyAttribute(lambda response: {})
+        extensions = LazyAttribute(_make_extensions)
         history = LazyAttribute(lambda response: [])
 
     def __init__(
@@ -239,6 +248,15 @@ class Response(ResponseBody):
             state["_cookies"] = cookies
         found: Cookies = state["_cookies"]
         return found
+
+    @property
+    def trailers(self) -> Headers:
+        """The trailer fields that came after the body (RFC 9110, 6.5), kept apart from `headers`. Beyond httpx.
+
+        Empty until the body has been read to its end.
+        """
+        head = self._head
+        return Headers(None if head is None or not head.trailers else head.trailers)
 
     @property
     def links(self) -> dict[str | None, dict[str, str]]:

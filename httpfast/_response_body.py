@@ -12,6 +12,8 @@ Nothing here looks at the head, but for Content-Encoding and the encoding of tex
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from ._chunks import Body, Chunker, LineDecoder, TextDecoder, cut, feed
 from ._content import ByteStream, UnattachedStream, finish_iterator
 from ._decoders import IDENTITY, content_decoder
@@ -44,6 +46,9 @@ class ResponseBody:
     _num_bytes_downloaded: int = 0
     # The whole body as received: set by transports that have it when they make the response.
     _raw: bytes | None = None
+    # Clock readings in seconds, set by the client: when the request was begun and when the body was read or closed.
+    _started: float = 0.0
+    _finished: float | None = None
     # Bytes that read() and aread() take into memory, after decoding; None is no limit.
     _max_content_bytes: int | None = None
 
@@ -185,6 +190,8 @@ class ResponseBody:
             except RequestError as exc:
                 self._own(exc)
                 raise
+            finally:
+                self._stop_clock()
 
     async def aread(self) -> bytes:
         """Do what `read()` does, for a response from an async client."""
@@ -301,6 +308,13 @@ class ResponseBody:
             except RequestError as exc:
                 self._own(exc)
                 raise
+            finally:
+                self._stop_clock()
+
+    def _stop_clock(self) -> None:
+        """Note when the body ended, for `elapsed`. Only a client starts the clock."""
+        if self._started and self._finished is None:
+            self._finished = perf_counter()
 
     def _begin(self) -> SyncByteStream | AsyncByteStream:
         if self.is_stream_consumed:

@@ -345,10 +345,9 @@ def _component_texts(components: dict[str, Any]) -> dict[str, str | None]:
             raise TypeError(f"Argument {name!r} must be {expected.__name__} but got {type(value).__name__}")
         if isinstance(value, bytes):
             texts[name] = value.decode("ascii")
-        else:
+        elif name != "params":
             texts[name] = None if value is None else str(value)
     if "params" in components:
-        del texts["params"]
         params = components["params"]
         texts["query"] = str(QueryParams(params)) if params else None
     return texts
@@ -356,12 +355,15 @@ def _component_texts(components: dict[str, Any]) -> dict[str, str | None]:
 
 def _to_unicode(host: str) -> str:
     """Decode the A-labels of a name; one that is not valid is shown as it is."""
+    # No name is longer than 253 octets, no label than 63 (RFC 1035, 2.3.4 and 3.1); such text is not worth decoding.
+    if len(host) > 253:
+        return host
+
     import idna
 
     labels = []
     for label in host.split("."):
         try:
-            # A label has at most 63 octets (RFC 1035, 2.3.4); a longer one is not worth decoding.
             labels.append(idna.decode(label) if label.startswith("xn--") and len(label) <= 63 else label)
         except UnicodeError:
             labels.append(label)

@@ -67,11 +67,14 @@ class Client:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.sock.settimeout(TIMEOUT)
+        self.pushed = 0
         self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
 
     def send(self, *events: h11.Event) -> None:
         for event in events:
-            self.sock.sendall(self.h11.send(event) or b"")
+            # Sending nothing is no no-op: a closed Unix socket answers it with EPIPE.
+            if data := self.h11.send(event):
+                self.sock.sendall(data)
 
     def send_head(self, method: str, target: str, headers: dict[str, str] | None = None) -> None:
         fields = {"Host": "localhost"} | (headers or {})
@@ -118,6 +121,15 @@ class Client:
     @property
     def persists(self) -> bool:
         return (self.h11.our_state, self.h11.their_state) == (h11.DONE, h11.DONE)
+
+    def push(self, piece: bytes, count: int) -> None:
+        """Send `piece` `count` times, past h11; `pushed` says how many octets the system took."""
+        for _ in range(count):
+            left = memoryview(piece)
+            while left:
+                sent = self.sock.send(left)
+                self.pushed += sent
+                left = left[sent:]
 
     def read(self, size: int) -> bytes:
         """Exactly `size` raw octets, less only if the server closes."""

@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
     async def linger(self, body: Body | None = None) -> None:
         """Close, but first drop what still comes: closing at once would reset the connection under its answer.
 
-        A plain connection is half-closed and read until the client closes; TLS, which cannot be, until `body` is complete.
+        A plain connection is half-closed and read until the client closes; TLS, which cannot be, to the end of `body`.
         """
         try:
             async with asyncio.timeout(LINGER):

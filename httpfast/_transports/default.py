@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from typing import Any
 
-    from .._cext.aio import Connection
-    from .._cext.blocking import BlockingConnection
     from .._config import Limits
     from .._request import Request
     from .._types import CertTypes, ProxyTypes
     from .connector import SocketOption
     from .pool import OriginKey
+    from .pull import Connection as ThreadConnection
+    from .push import Connection
+
+    AnyConnection = Connection | ThreadConnection
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 
@@ -116,7 +118,7 @@ class _Order:
         check_target(self.target)
         return RequestHead(self.fields)
 
-    def may_replay(self, exchange: Exchange, connection: Connection | BlockingConnection, error: BaseException) -> bool:
+    def may_replay(self, exchange: Exchange, connection: AnyConnection, error: BaseException) -> bool:
         """True when the peer closed an idle connection before it met this request, which can then be sent again.
 
         Once octets of it were written nobody can tell whether it was processed: that allows it for idempotent methods
@@ -129,7 +131,7 @@ class _Order:
             and self._is_replayable(exchange)
         )
 
-    def was_too_late(self, exchange: Exchange, connection: Connection | BlockingConnection) -> bool:
+    def was_too_late(self, exchange: Exchange, connection: AnyConnection) -> bool:
         """True when the answer is a 408 that an idle connection was closed with, and not meant for this request."""
         return connection.served > 1 and not exchange.is_persistent and self.body is not None
 
@@ -141,7 +143,7 @@ class _Order:
         )
 
 
-def _whole_response(exchange: Exchange, connection: Connection | BlockingConnection) -> Response:
+def _whole_response(exchange: Exchange, connection: AnyConnection) -> Response:
     """A response whose body is all there. Everything else about it is made when somebody asks."""
     response = Response.__new__(Response)
     state = response.__dict__
@@ -158,7 +160,7 @@ def _whole_response(exchange: Exchange, connection: Connection | BlockingConnect
 
 
 def _streamed_response(
-    exchange: Exchange, connection: Connection | BlockingConnection, stream: SyncByteStream | AsyncByteStream
+    exchange: Exchange, connection: AnyConnection, stream: SyncByteStream | AsyncByteStream
 ) -> Response:
     response = Response.__new__(Response)
     state = response.__dict__
@@ -278,7 +280,7 @@ class HTTPTransport(BaseTransport):
         """Close all connections."""
         self._pool.close()
 
-    def _exchange(self, connection: BlockingConnection, exchange: Exchange, order: _Order) -> None:
+    def _exchange(self, connection: ThreadConnection, exchange: Exchange, order: _Order) -> None:
         if order.body is not None:
             connection.exchange(
                 exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
@@ -298,7 +300,7 @@ class HTTPTransport(BaseTransport):
                 connection.end_body(exchange)
         connection.read_response(exchange)
 
-    def _give_up(self, connection: BlockingConnection, exchange: Exchange) -> None:
+    def _give_up(self, connection: ThreadConnection, exchange: Exchange) -> None:
         if not exchange.was_begun:
             # Refused before anything was written: the connection is as good as before.
             self._pool.release(connection)

@@ -14,7 +14,7 @@ import asyncio
 import threading
 from time import monotonic
 
-from .._cext.aio import Connection, ReadBuffer
+from .._cext.aio import ReadBuffer
 from .._cext.pool import PoolState
 from .._exceptions import ConnectError
 from .connector import NEVER, Route, connect_timeout, pool_timeout, time_left
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from .._cext.blocking import BlockingConnection
     from .._cext.pool import Origin, PooledConnection, Waiter
     from .._config import Limits
     from .._exceptions import TimeoutException
+    from .pull import Connection as ThreadConnection
+    from .push import Connection
 
     # What tells apart the connections of one transport: scheme, host, port and, when it is set, the name for SNI.
     OriginKey = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]
@@ -218,12 +219,12 @@ class AsyncPool:
         # A task that is cancelled before its first step runs none of its code: the slot is given back here then.
         dial.task.add_done_callback(lambda task: self._give_up(dial, task))
 
-    async def _run(self, dial: _Dial, claim: _Claim) -> None:
-        from .push import dial as dial_origin
+    async def _run(self, attempt: _Dial, claim: _Claim) -> None:
+        from .push import Connection, dial
 
-        scheme, host, port, sni_hostname = _endpoint(dial.origin.key)
-        connection = await dial_origin(
-            self._make_connection,
+        scheme, host, port, sni_hostname = _endpoint(attempt.origin.key)
+        connection = await dial(
+            lambda: Connection(self, self.loop, self.state, self._buffer),
             self.route,
             scheme,
             host,
@@ -235,9 +236,9 @@ class AsyncPool:
         if connection.is_closed:
             raise ConnectError("The connection was closed as soon as it was made")
         self._open.add(connection)
-        self.state.adopt(connection, dial.origin)
+        self.state.adopt(connection, attempt.origin)
         turn = self.state.arrive(connection, monotonic())
-        owner, dial.waiter = dial.waiter, None
+        owner, attempt.waiter = attempt.waiter, None
         if turn is not None and owner is not None and turn is not owner:
             # The first in line takes it; the dial that runs for that one is this owner's from now on.
             owner.dial, turn.dial = turn.dial, None
@@ -261,9 +262,6 @@ class AsyncPool:
             if not claim.future.done():
                 claim.future.set_exception(error)
         self.serve(self.state.vacate(dial.origin))
-
-    def _make_connection(self) -> Connection:
-        return Connection(self, self.loop, self.state, self._buffer)
 
     def _schedule_expiry(self) -> None:
         """One timer a pool closes what has been idle for too long, also when no request comes any more."""
@@ -290,9 +288,9 @@ class Pool:
         self.route = route
         self.state = _state(limits, late_binding=False)
         self._lock = threading.Lock()
-        self._open: set[BlockingConnection] = set()
+        self._open: set[ThreadConnection] = set()
 
-    def checkout(self, key: OriginKey) -> BlockingConnection | None:
+    def checkout(self, key: OriginKey) -> ThreadConnection | None:
         """An idle connection to the origin, or None."""
         with self._lock:
             connection = self.state.checkout(key, monotonic())
@@ -302,7 +300,7 @@ class Pool:
 
     def acquire(
         self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
-    ) -> BlockingConnection:
+    ) -> ThreadConnection:
         """A connection to the origin, waiting for one as long as the limits and the timeouts say.
 
         Args:
@@ -325,7 +323,7 @@ class Pool:
             return waiter.connection  # type: ignore[return-value]
         return self._dial(waiter, timeouts.get("connect"), deadline)
 
-    def release(self, connection: BlockingConnection) -> None:
+    def release(self, connection: ThreadConnection) -> None:
         """The thread is through with a connection, whose exchange is complete."""
         if not connection.finished():
             self.drop(connection)
@@ -337,7 +335,7 @@ class Pool:
         if self.state.discarded:
             self._close_discarded()
 
-    def drop(self, connection: BlockingConnection) -> None:
+    def drop(self, connection: ThreadConnection) -> None:
         """The thread gives up a connection in the middle of an exchange, or it has closed."""
         connection.abandon()
         with self._lock:
@@ -383,13 +381,12 @@ class Pool:
         if turn is not None:
             turn.wake.release()
 
-    def _dial(self, waiter: Waiter, timeout: float | None, deadline: float) -> BlockingConnection:
-        from .._cext.blocking import BlockingConnection
-        from .pull import dial
+    def _dial(self, waiter: Waiter, timeout: float | None, deadline: float) -> ThreadConnection:
+        from .pull import Connection, dial
 
         try:
             scheme, host, port, sni_hostname = _endpoint(waiter.origin.key)
-            connection = BlockingConnection(dial(self.route, scheme, host, port, sni_hostname, timeout, deadline))
+            connection = Connection(dial(self.route, scheme, host, port, sni_hostname, timeout, deadline))
         except BaseException:
             with self._lock:
                 turn = self.state.vacate(waiter.origin)

@@ -11,6 +11,7 @@ import socket
 from errno import EINPROGRESS, EWOULDBLOCK
 from time import monotonic, sleep
 
+from .._cext.blocking import BlockingConnection
 from .._exceptions import ReadError
 from .._types import SyncByteStream
 from .connector import (
@@ -31,14 +32,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from .._cext.blocking import BlockingConnection
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
     from .pool import Pool
 
-__all__ = ["NetworkStream", "ResponseStream", "dial"]
+__all__ = ["Connection", "NetworkStream", "ResponseStream", "dial"]
 
 _PENDING = (EINPROGRESS, EWOULDBLOCK)
+
+
+class Connection(BlockingConnection):
+    """BlockingConnection with what a response offers of it."""
+
+    __slots__ = ()
+
+    def network_stream(self, exchange: Exchange) -> NetworkStream:
+        """The octets under a response."""
+        return NetworkStream(self, exchange)
 
 
 def dial(
@@ -182,9 +192,9 @@ def _os_error(code: int) -> OSError:
 class ResponseStream(SyncByteStream):
     """A response's body as it arrives."""
 
-    def __init__(self, pool: Pool, connection: BlockingConnection, exchange: Exchange) -> None:
+    def __init__(self, pool: Pool, connection: Connection, exchange: Exchange) -> None:
         self._pool = pool
-        self._connection: BlockingConnection | None = connection
+        self._connection: Connection | None = connection
         self._exchange = exchange
         if exchange.is_complete:
             self._release()
@@ -220,7 +230,7 @@ class ResponseStream(SyncByteStream):
 class NetworkStream:
     """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only."""
 
-    def __init__(self, connection: BlockingConnection, exchange: Exchange) -> None:
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
         self._connection = connection
         self._exchange = exchange
         self._rest = b""

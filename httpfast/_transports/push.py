@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from .._cext.aio import Connection
+from .._cext.aio import H1Connection
 from .._exceptions import ReadError, ReadTimeout
 from .._types import AsyncByteStream
 from .connector import (
@@ -33,7 +33,17 @@ if TYPE_CHECKING:
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
 
-__all__ = ["AsyncNetworkStream", "ResponseStream", "dial"]
+__all__ = ["AsyncNetworkStream", "Connection", "ResponseStream", "dial"]
+
+
+class Connection(H1Connection, asyncio.BufferedProtocol):
+    """H1Connection as event loops know it: they ask for this base class before they use `get_buffer`."""
+
+    __slots__ = ()
+
+    def network_stream(self, exchange: Exchange) -> AsyncNetworkStream:
+        """The octets under a response."""
+        return AsyncNetworkStream(self, exchange)
 
 
 async def dial(

@@ -3,7 +3,6 @@
 Every callback is guarded: an exception inside one would close the transport and wake nobody, so it is turned into the
 failure of the exchange under way.
 """
-import asyncio
 import ssl
 from time import monotonic
 
@@ -42,7 +41,7 @@ cdef class ReadBuffer:
 
 
 cdef class H1Connection(PooledConnection):
-    """One connection; the Python subclass `Connection` makes it a BufferedProtocol.
+    """One connection; its Python subclass is what makes it an asyncio.BufferedProtocol.
 
     Args:
         pool: the AsyncPool it belongs to.
@@ -421,9 +420,3 @@ def resolve(waiter):
     """Resolve a future that nothing else has resolved."""
     if not waiter.done():
         waiter.set_result(None)
-
-
-class Connection(H1Connection, asyncio.BufferedProtocol):
-    """H1Connection as asyncio knows it: loops ask for this base class before they use get_buffer."""
-
-    __slots__ = ()

@@ -1,0 +1,62 @@
+# Two commands for newcomers: `make demo` and `make test`. Both need Python 3.11 or later and a C compiler, and nothing else:
+# they make a virtual environment of their own in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd')
+
+.PHONY: demo test build lint types package servers debug clean
+
+demo: build
+	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx || echo "httpx cannot be installed: no comparison"
+	$(BIN)/python -m bench.demo
+
+test: build servers
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+build: $(VENV)/built
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	$(PIP) install --quiet --group dev
+	$(PIP) install --quiet "setuptools>=77" "Cython>=3.1,<4"
+	touch $@
+
+# The core is compiled in place, so that an edit of a Python file needs no build.
+$(VENV)/built: $(VENV)/ready $(SOURCES)
+	$(PIP) install --quiet --no-build-isolation --editable .
+	touch $@
+
+# The real servers that some tests use; those tests skip and say so where they are missing.
+servers:
+	@if command -v nginx >/dev/null || test -x /usr/sbin/nginx; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; \
+	else echo "nginx is not installed: tests against it are skipped"; fi
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint cext
+
+types: build
+	$(BIN)/mypy
+	$(BIN)/stubtest httpfast._cext --ignore-missing-stub --mypy-config-file pyproject.toml
+
+# The sdist, and the wheel built from it; what is inside is checked by tests/test_packaging.py.
+package: $(VENV)/ready
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+
+# The whole suite on the build with every run-time check of Cython on.
+debug: $(VENV)/ready servers
+	HTTPFAST_BUILD=debug $(PIP) install --quiet --no-build-isolation --editable .
+	rm -f $(VENV)/built
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

@@ -1,6 +1,6 @@
 """`make demo`: a tour of both clients against an embedded server, over HTTP and over TLS with a throw-away CA.
 
-Prints what came and how fast, next to httpx where that is installed. It is a tour and no benchmark: the server is Python
+Prints what came and how fast, next to httpx where that is installed. A tour, and no benchmark: the server is Python
 too, and shares the machine.
 """
 

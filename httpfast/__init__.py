@@ -1,11 +1,11 @@
 """httpfast: httpx's API on a compiled core.
 
-    import httpfast
+import httpfast
 
-    response = httpfast.get("https://example.org/")
+response = httpfast.get("https://example.org/")
 
-    async with httpfast.AsyncClient() as client:
-        response = await client.get("https://example.org/")
+async with httpfast.AsyncClient() as client:
+    response = await client.get("https://example.org/")
 """
 
 from .__version__ import __description__, __title__, __version__

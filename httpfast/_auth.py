@@ -13,7 +13,7 @@ __all__ = ["Auth", "BasicAuth", "FunctionAuth"]
 
 
 class Auth:
-    """Base of the schemes. A subclass defines `auth_flow`; one that does IO of its own overrides the two methods below it.
+    """Base of the schemes. A subclass defines `auth_flow`; one that does IO overrides the two methods below it.
 
     `requires_request_body` and `requires_response_body` say whether the flow looks at `request.content` and at
     `response.content`: they are read before the flow goes on then.

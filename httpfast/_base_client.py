@@ -64,8 +64,8 @@ def warn_of_cookies() -> None:
     import warnings
 
     warnings.warn(
-        "Setting per-request cookies=<...> is being deprecated, because the expected behaviour on cookie persistence is "
-        "ambiguous. Set cookies directly on the client instance instead.",
+        "Setting per-request cookies=<...> is being deprecated, because the expected behaviour on cookie persistence "
+        "is ambiguous. Set cookies directly on the client instance instead.",
         DeprecationWarning,
         stacklevel=3,
     )
@@ -133,7 +133,7 @@ class BaseClient:
 
     @property
     def event_hooks(self) -> dict[str, list[Callable[..., Any]]]:
-        """Lists of functions called with each "request" before it is sent and each "response" when its head is there."""
+        """Functions called with each "request" before it is sent, and each "response" when its head is there."""
         return self._event_hooks
 
     @event_hooks.setter
@@ -232,9 +232,9 @@ class BaseClient:
             and self._cookies._is_empty
             and not self._params
         ):
-            prepared = self._prepared.get(url)  # type: ignore[arg-type]
+            prepared = self._prepared.get(url)
             if prepared is None or prepared[2] is not self._headers._fields:
-                prepared = self._prepare(url)  # type: ignore[arg-type]
+                prepared = self._prepare(url)
             if method not in ("POST", "PUT", "PATCH", "QUERY") and method.isupper():
                 return self._bodiless_request(method, prepared, extensions)
         return Request(
@@ -362,8 +362,9 @@ class BaseClient:
         if timeouts is None:
             timeouts = self._timeout._extension
             request.extensions = {**request.extensions, "timeout": timeouts}
-        if timeouts.get("total") is not None:
-            request.extensions = {**request.extensions, "deadline": monotonic() + timeouts["total"]}
+        total: float | None = timeouts.get("total")
+        if total is not None:
+            request.extensions = {**request.extensions, "deadline": monotonic() + total}
 
     def _received(self, request: Request, response: Response, started: float) -> None:
         """Complete a response that has come from a transport."""

@@ -106,9 +106,9 @@ def accepted_lines(lines: list[str]) -> list[str]:
 
 
 def host_of(request: Any) -> str:
-    """Return the host as http.cookiejar has it: lower case, and with ".local" added to a name without dots."""
-    host: str = request.host
-    return host if "." in host or ":" in host else f"{host}.local"
+    """Return the host as http.cookiejar has it: IPv6 in brackets, and ".local" added to what has no dot."""
+    host: str = f"[{request.host}]" if ":" in request.host else request.host
+    return host if "." in host else f"{host}.local"
 
 
 def domain_matches(host: str, domain: str) -> bool:

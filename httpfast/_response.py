@@ -130,10 +130,10 @@ class Response(ResponseBody):
         if isinstance(stream, ByteStream):
             self._raw = stream._stream
             self.read()
-            # Nothing was downloaded.
+            # This is no download: none is counted, and a stream assigned later does not take the content's place.
             self._num_bytes_downloaded = 0
-        else:
-            self.stream = stream
+            del self._raw
+        self.stream = stream
 
     # The head, and what it means.
 

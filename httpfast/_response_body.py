@@ -5,7 +5,8 @@ The body is in one of three states:
     streamed         `stream` is in the instance's `__dict__`: the body is read from it, once
     received whole   `_raw` is set and there is no stream: the transport had the whole body before it made the response.
                      `read()` decodes it in one go; a stream is made only if somebody asks for one
-    read             `_content` is in the instance's `__dict__`: the decoded body
+    read             `_content` is in the instance's `__dict__`: the decoded body. A transport sets it at once for a
+                     body that is received whole and has no coding
 
 Nothing here looks at the head, but for Content-Encoding and the encoding of text.
 """
@@ -18,12 +19,12 @@ from ._chunks import Body, Chunker, LineDecoder, TextDecoder, cut, feed
 from ._content import ByteStream, UnattachedStream, finish_iterator
 from ._decoders import IDENTITY, content_decoder
 from ._exceptions import RequestError, StreamClosed, StreamConsumed
-from ._request import LazyAttribute
 from ._types import AsyncByteStream, SyncByteStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from typing import Any
 
     from ._decoders import Decoder
     from ._headers import Headers
@@ -32,8 +33,26 @@ if TYPE_CHECKING:
 __all__ = ["ResponseBody"]
 
 
-def _make_stream(body: ResponseBody) -> SyncByteStream | AsyncByteStream:
-    return UnattachedStream() if body._raw is None else ByteStream(body._raw)
+class _Stream:
+    """The `stream` of a response: kept in the instance's `__dict__`, and made of `_raw` when first asked for."""
+
+    def __get__(self, body: ResponseBody | None, owner: type | None = None) -> Any:
+        if body is None:
+            return self
+        state = body.__dict__
+        if "stream" not in state:
+            state["stream"] = UnattachedStream() if body._raw is None else ByteStream(body._raw)
+        return state["stream"]
+
+    def __set__(self, body: ResponseBody, stream: SyncByteStream | AsyncByteStream) -> None:
+        state = body.__dict__
+        raw = state.pop("_raw", None)
+        # A wrapper round a body that was received whole but not yet read by the client: it is to be read from there.
+        if raw is not None and body._finished is None and state.get("_content", raw) is raw:
+            state.pop("_content", None)
+            body.is_closed = body.is_stream_consumed = False
+            body._num_bytes_downloaded = 0
+        state["stream"] = stream
 
 
 class ResponseBody:
@@ -59,7 +78,7 @@ class ResponseBody:
         @property
         def encoding(self) -> str | None: ...
     else:
-        stream = LazyAttribute(_make_stream)
+        stream = _Stream()
 
     def read(self) -> bytes:
         """Read the whole body, decode it, and return it; the response is closed then.

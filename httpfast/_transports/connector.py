@@ -1,7 +1,7 @@
 """What a dial needs to know, and the decisions in it that need no socket.
 
-A dial resolves a name, races the addresses (Happy Eyeballs, RFC 8305) and makes the TLS handshake. The waiting is done by
-the drivers, `push` for event loops and `pull` for blocking sockets; this module is shared by both.
+A dial resolves a name, races the addresses (Happy Eyeballs, RFC 8305) and makes the TLS handshake. The waiting is done
+by the drivers, `push` for event loops and `pull` for blocking sockets; this module is shared by both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .._exceptions import ConnectError, ConnectTimeout, PoolTimeout
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
@@ -85,8 +85,8 @@ def server_name(host: str) -> str:
     return host.removesuffix(".")
 
 
-def interleave(addresses: list[AddressInfo]) -> list[AddressInfo]:
-    """Addresses in the order in which to try them: families alternate, the resolver's first choice leads (RFC 8305, 4)."""
+def interleave(addresses: Sequence[AddressInfo]) -> list[AddressInfo]:
+    """Addresses in the order to try them: families alternate, the resolver's first choice leads (RFC 8305, 4)."""
     first = [info for info in addresses if info[0] == addresses[0][0]]
     other = [info for info in addresses if info[0] != addresses[0][0]]
     ordered: list[AddressInfo] = []
@@ -111,7 +111,7 @@ def open_socket(info: AddressInfo, route: Route) -> socket.socket:
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option in route.socket_options:
-            sock.setsockopt(*option)  # type: ignore[arg-type]
+            sock.setsockopt(*option)
         if route.local_address is not None:
             sock.bind((route.local_address, 0))
     except BaseException:
@@ -127,7 +127,7 @@ def backoff(retries: int) -> Iterator[float]:
 
 
 def time_left(timeout: float | None, deadline: float) -> float | None:
-    """Seconds a step may take: its own timeout, or what is left to the deadline (monotonic seconds). None for no limit."""
+    """Seconds a step may take: its timeout or what is left to the deadline (monotonic seconds). None for no limit."""
     if deadline == NEVER:
         return timeout
     left = max(deadline - monotonic(), 0.0)

@@ -13,8 +13,7 @@ from time import monotonic
 from weakref import WeakSet
 
 from .._cext.exchange import Exchange
-from .._cext.h1 import check_target
-from .._cext.headers import RequestHead
+from .._cext.h1 import check_request
 from .._config import DEFAULT_LIMITS
 from .._content import finish_iterator
 from .._exceptions import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
@@ -27,7 +26,7 @@ from .pool import AsyncPool, Pool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from typing import Any
 
     from .._config import Limits
@@ -45,7 +44,7 @@ __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 # A body up to this many bytes goes out in one write with its head; a larger one in pieces of this size.
 PIECE_BYTES = 64 * 1024
 
-# Seconds to wait for 100 Continue before the body goes out all the same (RFC 9110, 10.1.1). Go and curl wait one second.
+# Seconds to wait for 100 Continue before the body goes out all the same (RFC 9110, 10.1.1): what Go and curl wait.
 CONTINUE_TIMEOUT = 1.0
 
 # RFC 9110, 9.2.2: sent twice, these have the effect of once.
@@ -58,89 +57,94 @@ _transports: WeakSet[HTTPTransport] = WeakSet()
 
 
 def _forget_connections() -> None:
-    for transport in _transports:
-        transport._pool = Pool(transport._route, transport._limits)
+    for transport in list(_transports):
+        inherited, transport._pool = transport._pool, Pool(transport._route, transport._limits)
+        inherited.forget()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_connections)
 
 
-class _Order:
-    """One request as the pool and the connection take it."""
+def _exchange_for(request: Request) -> tuple[OriginKey, Exchange]:
+    """A request as the pool and a connection take it."""
+    state = request.__dict__
+    extensions = request.extensions
+    url = request.url
+    key: OriginKey = url._origin_key
+    target: bytes = url._target
+    timeouts: dict[str, Any] = extensions.get("timeout") or _NO_TIMEOUTS
+    deadline = NEVER
+    if "total" in timeouts and timeouts["total"] is not None:
+        # A client starts the clock when it begins to send, which may be some redirects ago.
+        deadline = extensions.get("deadline") or monotonic() + timeouts["total"]
+    if len(extensions) > 1:
+        name = extensions.get("target")
+        if name is not None:
+            target = name.encode("utf-8") if isinstance(name, str) else name
+        name = extensions.get("sni_hostname")
+        if name is not None:
+            key = (key[0], key[1], key[2], name.decode("latin-1") if isinstance(name, bytes) else name)
+    stream = state.get("stream")
+    body: bytes | None = None
+    if stream is None:
+        body = state.get("_content", b"")
+    elif stream.__class__ is ByteStream:
+        body = stream._stream
+    if body and (len(body) > PIECE_BYTES or _expects_continue(request)):
+        body = None
+    return key, Exchange(
+        request.method, target, request.headers._fields, body, timeouts, deadline, state.get("_wants_whole", False)
+    )
 
-    __slots__ = ("body", "deadline", "fields", "key", "method", "stream", "target", "timeouts", "wants_whole")
 
-    def __init__(self, request: Request) -> None:
-        state = request.__dict__
-        extensions = request.extensions
-        url = request.url
-        self.method = request.method
-        self.fields = request.headers._fields
-        self.key: OriginKey = url._origin_key
-        self.target: bytes = url._target
-        self.timeouts: dict[str, Any] = extensions.get("timeout") or _NO_TIMEOUTS
-        self.deadline = NEVER
-        # Set by a client that will read the whole body at once.
-        self.wants_whole: bool = state.get("_wants_whole", False)
-        if "total" in self.timeouts:
-            self.deadline = extensions.get("deadline") or monotonic() + self.timeouts["total"]
-        if len(extensions) > 1:
-            target = extensions.get("target")
-            if target is not None:
-                self.target = target.encode("ascii") if isinstance(target, str) else target
-            name = extensions.get("sni_hostname")
-            if name is not None:
-                self.key = (*self.key, name.decode("ascii") if isinstance(name, bytes) else name)[:4]
-        stream = self.stream = state.get("stream")
-        # The whole body, when it is in memory and small enough for one write.
-        self.body: bytes | None = None
-        if stream is None:
-            self.body = request._content
-            if len(self.body) > PIECE_BYTES:
-                self.stream, self.body = ByteStream(self.body), None
-        elif stream.__class__ is ByteStream and len(stream._stream) <= PIECE_BYTES:
-            self.body = stream._stream
+def _expects_continue(request: Request) -> bool:
+    return request.headers._get_raw(b"expect") is not None
 
-    def check(self) -> RequestHead:
-        """Refuse what cannot be sent, before a connection is made for it.
 
-        Raises:
-            UnsupportedProtocol, LocalProtocolError
-        """
-        scheme, host = self.key[0], self.key[1]
-        if scheme not in (b"http", b"https"):
-            if not scheme:
-                raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
-            raise UnsupportedProtocol(f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'.")
-        if not host:
-            raise UnsupportedProtocol("Request URL is missing a host.")
-        check_target(self.target)
-        return RequestHead(self.fields)
+def _check(key: OriginKey, exchange: Exchange) -> None:
+    """Refuse what cannot be sent, before a connection is made for it.
 
-    def may_replay(self, exchange: Exchange, connection: AnyConnection, error: BaseException) -> bool:
-        """True when the peer closed an idle connection before it met this request, which can then be sent again.
+    Raises:
+        UnsupportedProtocol, LocalProtocolError
+    """
+    scheme, host = key[0], key[1]
+    if scheme not in (b"http", b"https"):
+        if not scheme:
+            raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
+        raise UnsupportedProtocol(f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'.")
+    if not host:
+        raise UnsupportedProtocol("Request URL is missing a host.")
+    check_request(exchange)
 
-        Once octets of it were written nobody can tell whether it was processed: that allows it for idempotent methods
-        and with an Idempotency-Key only (RFC 9110, 9.2.2).
-        """
-        return (
-            connection.served > 1
-            and not exchange.was_answered
-            and isinstance(error, (ReadError, WriteError, RemoteProtocolError))
-            and self._is_replayable(exchange)
-        )
 
-    def was_too_late(self, exchange: Exchange, connection: AnyConnection) -> bool:
-        """True when the answer is a 408 that an idle connection was closed with, and not meant for this request."""
-        return connection.served > 1 and not exchange.is_persistent and self.body is not None
+def _may_replay(exchange: Exchange, connection: AnyConnection, error: BaseException) -> bool:
+    """True when the peer closed an idle connection before it met this request, which can then be sent again.
 
-    def _is_replayable(self, exchange: Exchange) -> bool:
-        return self.body is not None and (
+    Once octets of it were written nobody can tell whether it was processed: that allows it for idempotent methods, and
+    with an Idempotency-Key, only (RFC 9110, 9.2.2).
+    """
+    return (
+        connection.served > 1
+        and not exchange.was_answered
+        and exchange.body_sent is not None
+        and isinstance(error, (ReadError, WriteError, RemoteProtocolError))
+        and (
             not exchange.wrote_request
-            or self.method in IDEMPOTENT_METHODS
-            or any(name == b"idempotency-key" for _, name, _ in self.fields)
+            or exchange.method in IDEMPOTENT_METHODS
+            or any(name == b"idempotency-key" for _, name, _ in exchange.fields_sent)
         )
+    )
+
+
+def _was_too_late(exchange: Exchange, connection: AnyConnection) -> bool:
+    """True when the answer is the 408 that an idle connection was closed with, and not meant for this request."""
+    return (
+        exchange.status_code == 408
+        and connection.served > 1
+        and not exchange.is_persistent
+        and exchange.body_sent is not None
+    )
 
 
 def _whole_response(exchange: Exchange, connection: AnyConnection) -> Response:
@@ -178,19 +182,102 @@ def _refuse_unsupported(proxy: ProxyTypes | None, http1: bool, http2: bool) -> N
         raise NotImplementedError("httpfast does not support HTTP/2 yet: http1 cannot be turned off")
 
 
-def _context_maker(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> Any:
-    """A callable that makes the TLS context when the first https connection needs it."""
+# ALPN (RFC 7301): the one protocol that is spoken.
+_ALPN = ("http/1.1",)
+
+
+def _context_maker(
+    verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool
+) -> Callable[[], ssl.SSLContext]:
+    """A callable that makes the TLS context when the first https connection needs it.
+
+    Files that the caller names are read now, so that a mistake shows where it was made.
+    """
+    if isinstance(verify, str) or cert is not None:
+        from .._tls import create_ssl_context
+
+        context = create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+        context.set_alpn_protocols(_ALPN)
+        return lambda: context
 
     def make_context() -> ssl.SSLContext:
         from .._tls import create_ssl_context, default_context
 
-        if verify is True and cert is None and trust_env:
-            return default_context()
-        context = create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
-        context.set_alpn_protocols(["http/1.1"])
+        if verify is True:
+            return default_context(trust_env, _ALPN)
+        context = create_ssl_context(verify=verify)
+        context.set_alpn_protocols(_ALPN)
         return context
 
     return make_context
+
+
+def _upload(connection: ThreadConnection, exchange: Exchange, stream: SyncByteStream | AsyncByteStream) -> None:
+    """Send a request whose body comes in pieces, and wait for its response."""
+    if not isinstance(stream, SyncByteStream):
+        raise RuntimeError("Attempted to send an async request with a sync Client instance.")
+    connection.begin(exchange)
+    if exchange.expects_continue:
+        connection.wait_continue(exchange, CONTINUE_TIMEOUT)
+    if not exchange.is_refused:
+        for piece in _pieces(stream):
+            if not connection.write_body(exchange, piece):
+                break
+        else:
+            connection.end_body(exchange)
+    connection.read_response(exchange)
+
+
+async def _upload_async(connection: Connection, exchange: Exchange, stream: SyncByteStream | AsyncByteStream) -> None:
+    """Send a request whose body comes in pieces, and wait for its response."""
+    if not isinstance(stream, AsyncByteStream):
+        raise RuntimeError("Attempted to send a sync request with an AsyncClient instance.")
+    connection.begin(exchange)
+    if exchange.expects_continue:
+        progress = connection.wait_continue(exchange, CONTINUE_TIMEOUT)
+        if progress is not None:
+            await progress
+    if not exchange.is_refused:
+        pieces = _async_pieces(stream)
+        try:
+            async for piece in pieces:
+                if exchange.is_refused:
+                    break
+                progress = connection.write_body(exchange, piece)
+                if progress is not None:
+                    await progress
+            else:
+                connection.end_body(exchange)
+        finally:
+            await finish_iterator(pieces)
+    progress = connection.wait_response(exchange)
+    if progress is not None:
+        await progress
+
+
+def _cut(chunk: bytes) -> Iterator[bytes]:
+    """A chunk in pieces small enough that each is written in reasonable time."""
+    if len(chunk) <= PIECE_BYTES:
+        yield chunk
+        return
+    view = memoryview(chunk)
+    for start in range(0, len(chunk), PIECE_BYTES):
+        yield bytes(view[start : start + PIECE_BYTES])
+
+
+def _pieces(stream: SyncByteStream) -> Iterator[bytes]:
+    for chunk in stream:
+        yield from _cut(chunk)
+
+
+async def _async_pieces(stream: AsyncByteStream) -> AsyncIterator[bytes]:
+    chunks = stream.__aiter__()
+    try:
+        async for chunk in chunks:
+            for piece in _cut(chunk):
+                yield piece
+    finally:
+        await finish_iterator(chunks)
 
 
 class HTTPTransport(BaseTransport):
@@ -247,65 +334,49 @@ class HTTPTransport(BaseTransport):
             TransportError: the request could not be sent or answered.
             RuntimeError: its body is for async code.
         """
-        order = _Order(request)
-        connection = self._pool.checkout(order.key)
+        key, exchange = _exchange_for(request)
+        pool = self._pool
+        connection = pool.checkout(key)
         if connection is None:
-            order.check()
-            connection = self._pool.acquire(order.key, order.timeouts, order.deadline)
-        exchange = Exchange(order.wants_whole)
+            _check(key, exchange)
+            connection = pool.acquire(key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline)
         try:
-            self._exchange(connection, exchange, order)
-            if exchange.status_code == 408 and self._replay and order.was_too_late(exchange, connection):
-                raise RemoteProtocolError("The idle connection timed out")
+            if exchange.body_sent is not None:
+                connection.send(exchange)
+            else:
+                _upload(connection, exchange, request.stream)
+            if exchange.status_code == 408 and self._replay and _was_too_late(exchange, connection):
+                raise RemoteProtocolError("The idle connection had timed out")
         except BaseException as error:
-            self._give_up(connection, exchange)
-            is_late = exchange.status_code == 408
-            if not self._replay or not (is_late or order.may_replay(exchange, connection, error)):
+            self._give_up(pool, connection, exchange)
+            if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
                 raise
-            connection = self._pool.acquire(order.key, order.timeouts, order.deadline, fresh=True)
-            exchange = Exchange(order.wants_whole)
+            connection = pool.acquire(
+                key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
+            )
+            exchange = exchange.again()
             try:
-                self._exchange(connection, exchange, order)
+                connection.send(exchange)
             except BaseException:
-                self._give_up(connection, exchange)
+                self._give_up(pool, connection, exchange)
                 raise
         if exchange.is_complete and exchange.collect:
-            self._pool.release(connection)
+            pool.release(connection)
             return _whole_response(exchange, connection)
         from .pull import ResponseStream
 
-        return _streamed_response(exchange, connection, ResponseStream(self._pool, connection, exchange))
+        return _streamed_response(exchange, connection, ResponseStream(pool, connection, exchange))
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
 
-    def _exchange(self, connection: ThreadConnection, exchange: Exchange, order: _Order) -> None:
-        if order.body is not None:
-            connection.exchange(
-                exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
-            )
-            return
-        stream = order.stream
-        if not isinstance(stream, SyncByteStream):
-            raise RuntimeError("Attempted to send an async request with a sync Client instance.")
-        connection.begin(exchange, order.method, order.target, order.fields, order.timeouts, order.deadline)
-        if exchange.expects_continue:
-            connection.wait_continue(exchange, CONTINUE_TIMEOUT)
-        if not exchange.is_refused:
-            for piece in _pieces(stream):
-                if not connection.write_body(exchange, piece):
-                    break
-            else:
-                connection.end_body(exchange)
-        connection.read_response(exchange)
-
-    def _give_up(self, connection: ThreadConnection, exchange: Exchange) -> None:
-        if not exchange.was_begun:
-            # Refused before anything was written: the connection is as good as before.
-            self._pool.release(connection)
+    def _give_up(self, pool: Pool, connection: ThreadConnection, exchange: Exchange) -> None:
+        if exchange.was_begun:
+            pool.drop(connection)
         else:
-            self._pool.drop(connection)
+            # Refused before anything was written: the connection is as good as before.
+            pool.release(connection)
 
 
 class AsyncHTTPTransport(AsyncBaseTransport):
@@ -353,30 +424,34 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             TransportError: the request could not be sent or answered.
             RuntimeError: its body is for blocking code.
         """
-        order = _Order(request)
+        key, exchange = _exchange_for(request)
         pool = self._pool
         if pool is None or pool.loop is not get_running_loop():
             pool = self._open_pool()
-        connection = pool.checkout(order.key)
+        connection = pool.checkout(key)
         if connection is None:
-            order.check()
-            connection = await pool.acquire(order.key, order.timeouts, order.deadline)
-        exchange = Exchange(order.wants_whole)
+            _check(key, exchange)
+            connection = await pool.acquire(key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline)
         try:
-            if order.body is not None:
-                await connection.send(
-                    exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
-                )
+            if exchange.body_sent is not None:
+                await connection.send(exchange)
             else:
-                await self._upload(connection, exchange, order)
-            if exchange.status_code == 408 and self._replay and order.was_too_late(exchange, connection):
-                raise RemoteProtocolError("The idle connection timed out")
+                await _upload_async(connection, exchange, request.stream)
+            if exchange.status_code == 408 and self._replay and _was_too_late(exchange, connection):
+                raise RemoteProtocolError("The idle connection had timed out")
         except BaseException as error:
             self._give_up(connection, exchange)
-            is_late = exchange.status_code == 408
-            if not self._replay or not (is_late or order.may_replay(exchange, connection, error)):
+            if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
                 raise
-            connection, exchange = await self._send_again(pool, order)
+            connection = await pool.acquire(
+                key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
+            )
+            exchange = exchange.again()
+            try:
+                await connection.send(exchange)
+            except BaseException:
+                self._give_up(connection, exchange)
+                raise
         if exchange.is_complete and exchange.collect:
             return _whole_response(exchange, connection)
         from .push import ResponseStream
@@ -396,72 +471,9 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         self._pool = AsyncPool(self._route, self._limits, get_running_loop())
         return self._pool
 
-    async def _send_again(self, pool: AsyncPool, order: _Order) -> tuple[Connection, Exchange]:
-        connection = await pool.acquire(order.key, order.timeouts, order.deadline, fresh=True)
-        exchange = Exchange(order.wants_whole)
-        try:
-            await connection.send(
-                exchange, order.method, order.target, order.fields, order.body, order.timeouts, order.deadline
-            )
-        except BaseException:
-            self._give_up(connection, exchange)
-            raise
-        return connection, exchange
-
-    async def _upload(self, connection: Connection, exchange: Exchange, order: _Order) -> None:
-        stream = order.stream
-        if not isinstance(stream, AsyncByteStream):
-            raise RuntimeError("Attempted to send a sync request with an AsyncClient instance.")
-        connection.begin(exchange, order.method, order.target, order.fields, order.timeouts, order.deadline)
-        if exchange.expects_continue:
-            progress = connection.wait_continue(exchange, CONTINUE_TIMEOUT)
-            if progress is not None:
-                await progress
-        if not exchange.is_refused:
-            pieces = _async_pieces(stream)
-            try:
-                async for piece in pieces:
-                    if exchange.is_refused:
-                        break
-                    progress = connection.write_body(exchange, piece)
-                    if progress is not None:
-                        await progress
-                else:
-                    connection.end_body(exchange)
-            finally:
-                await finish_iterator(pieces)
-        progress = connection.wait_response(exchange)
-        if progress is not None:
-            await progress
-
     def _give_up(self, connection: Connection, exchange: Exchange) -> None:
-        if not exchange.was_begun:
+        if exchange.was_begun:
+            connection.abandon(exchange)
+        else:
             # Refused before anything was written: the connection is as good as before.
             connection.release_unused()
-        else:
-            connection.abandon(exchange)
-
-
-def _cut(chunk: bytes) -> Iterator[bytes]:
-    """A chunk in pieces small enough that each is written in reasonable time."""
-    if len(chunk) <= PIECE_BYTES:
-        yield chunk
-        return
-    view = memoryview(chunk)
-    for start in range(0, len(chunk), PIECE_BYTES):
-        yield bytes(view[start : start + PIECE_BYTES])
-
-
-def _pieces(stream: SyncByteStream) -> Iterator[bytes]:
-    for chunk in stream:
-        yield from _cut(chunk)
-
-
-async def _async_pieces(stream: AsyncByteStream) -> AsyncIterator[bytes]:
-    chunks = stream.__aiter__()
-    try:
-        async for chunk in chunks:
-            for piece in _cut(chunk):
-                yield piece
-    finally:
-        await finish_iterator(chunks)

@@ -3,9 +3,9 @@
     request ──► checkout ─────────────► an idle connection
                    └── acquire ──► line ──► a connection set free by another request, or one fresh from a dial
 
-A dial on an event loop runs in a task of its own. It serves whoever is first in its origin's line, while the request that it
-was started for may be served by a connection that came free in the meantime; then the dial serves a later one, or its
-connection goes idle. A thread dials for itself.
+A dial on an event loop runs in a task of its own. It serves whoever is first in its origin's line, while the request
+that it was started for may be served by a connection that came free in the meantime; then the dial serves a later one,
+or its connection goes idle. A thread dials for itself.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class AsyncPool:
             claim.stop_timer()
 
     def serve(self, turn: Waiter | None) -> None:
-        """It is a waiter's turn: hand it its connection, or dial for it. The next one's, if it has given up meanwhile."""
+        """It is a waiter's turn: hand it its connection, or dial for it. If it has given up, it is the next one's."""
         while turn is not None:
             claim: _Claim = turn.wake
             claim.stop_timer()
@@ -150,7 +150,7 @@ class AsyncPool:
                     turn.dial.waiter = None
                     turn.dial = None
                 if not claim.future.done():
-                    claim.future.set_result(turn.connection)
+                    claim.future.set_result(turn.connection)  # type: ignore[arg-type]
                     break
                 turn = self.state.release(turn.connection, monotonic())
             elif claim.future.done():
@@ -355,6 +355,17 @@ class Pool:
             if turn is not None:
                 turn.wake.release()
 
+    def forget(self) -> None:
+        """In a child process: let go of the sockets, which are the parent's too, without a word to the peers."""
+        for connection in self._open:
+            connection.abandon()
+        self._open = set()
+
+    def __del__(self) -> None:
+        # The client was dropped without being closed.
+        for connection in self._open:
+            connection.close()
+
     def _wait(self, waiter: Waiter, limit: float | None) -> None:
         """Block until it is the waiter's turn. Raises PoolTimeout."""
         try:
@@ -402,6 +413,6 @@ class Pool:
         with self._lock:
             discarded: list[PooledConnection] = self.state.discarded
             self.state.discarded = []
-            self._open.difference_update(discarded)  # type: ignore[arg-type]
+            self._open.difference_update(discarded)
         for connection in discarded:
             connection.close()

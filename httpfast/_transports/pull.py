@@ -63,7 +63,7 @@ def dial(
     """A new connection to an origin: a connected socket, after its TLS handshake for https.
 
     Args:
-        timeout: seconds for the name look-up with the TCP handshake, and again for the TLS handshake; None for no limit.
+        timeout: seconds for the name look-up with the TCP handshake, and again for the TLS handshake; None: no limit.
         deadline: monotonic seconds by which all has to be done.
 
     Raises:
@@ -201,6 +201,9 @@ class ResponseStream(SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
+        if exchange.is_tunnel:
+            # What follows is no content, but for `network_stream`.
+            return
         data = exchange.take_body()
         if data:
             yield data
@@ -220,6 +223,10 @@ class ResponseStream(SyncByteStream):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.drop(connection)
+
+    def __del__(self) -> None:
+        # A response that was dropped unread would keep its place in the pool for ever.
+        self.close()
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None

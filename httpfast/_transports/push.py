@@ -60,7 +60,7 @@ async def dial(
 
     Args:
         factory: makes the protocol object.
-        timeout: seconds for the name look-up with the TCP handshake, and again for the TLS handshake; None for no limit.
+        timeout: seconds for the name look-up with the TCP handshake, and again for the TLS handshake; None: no limit.
         deadline: monotonic seconds by which all has to be done.
 
     Raises:
@@ -122,7 +122,7 @@ async def _connect(loop: asyncio.AbstractEventLoop, route: Route, host: str, por
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if len(addresses) == 1:
         return await _connect_address(loop, route, addresses[0])
-    return await _race([_connect_address(loop, route, info) for info in interleave(addresses)])  # type: ignore[arg-type]
+    return await _race([_connect_address(loop, route, info) for info in interleave(addresses)])
 
 
 async def _connect_address(loop: asyncio.AbstractEventLoop, route: Route, info: AddressInfo) -> socket.socket:
@@ -188,6 +188,9 @@ class ResponseStream(AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         connection, exchange = self._connection, self._exchange
+        if exchange.is_tunnel:
+            # What follows is no content, but for `network_stream`.
+            return
         try:
             while True:
                 data = connection.take_body(exchange)
@@ -208,6 +211,11 @@ class ResponseStream(AsyncByteStream):
     async def aclose(self) -> None:
         """Give up what has not been read. The connection is closed if the response is not complete."""
         self._connection.abandon(self._exchange)
+
+    def __del__(self) -> None:
+        # A response that was dropped unread would keep its place in the pool for ever.
+        if self._exchange.connection is not None:
+            self._connection.abandon_soon(self._exchange)
 
 
 class AsyncNetworkStream:

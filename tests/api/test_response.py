@@ -635,12 +635,28 @@ def test_assigned_stream_replaces_a_whole_body(reader):
     assert (response.num_bytes_downloaded, response.stream.closings) == (5, 1)
 
 
-def test_stream_assigned_after_reading_leaves_the_content(reader):
+def test_stream_wrapped_round_a_whole_body_without_coding_is_read(reader):
     response = received_whole(b"abc")
-    reader(response, "read")
-    response.stream = reader.stream(b"other")
+    response._content = response._raw
+    response.is_closed = response.is_stream_consumed = True
 
-    assert reader(response, "read") == response.content == b"abc"
+    response.stream = reader.stream(*response.stream, b"def")
+
+    assert (response.is_closed, response.is_stream_consumed) == (False, False)
+    assert reader(response, "read") == b"abcdef"
+    assert (response.num_bytes_downloaded, response.stream.closings) == (6, 1)
+
+
+def test_stream_assigned_after_reading_leaves_the_content(reader):
+    decoded = received_whole(gzip.compress(b"abc"), content_encoding="gzip")
+    reader(decoded, "read")
+    received = received_whole(b"abc")
+    reader(received, "read")
+    received._finished = 1.0
+
+    for response in (decoded, received, Response(200, content=b"abc")):
+        response.stream = reader.stream(b"other")
+        assert reader(response, "read") == response.content == b"abc"
 
 
 def test_closed_whole_body_is_not_read(reader):

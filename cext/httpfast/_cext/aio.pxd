@@ -47,7 +47,7 @@ cdef class H1Connection(PooledConnection):
     cdef double timer_at
     cdef object timer
 
-    cdef int start(self, Exchange exchange, dict timeouts, double total_deadline) except -1
+    cdef int start(self, Exchange exchange) except -1
     cdef object wait(self, Exchange exchange)
     cdef int progress(self) except -1
     cdef int wake_writer(self) except -1

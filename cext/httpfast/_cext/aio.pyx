@@ -27,12 +27,6 @@ cdef double NEVER = float("inf")
 cdef double FRESH = 0.001              # an idle connection is looked at again before use after this many seconds
 
 
-cdef inline double seconds(dict timeouts, str phase):
-    """The timeout of a phase, infinite when there is none."""
-    value = timeouts.get(phase)
-    return NEVER if value is None else value
-
-
 cdef class ReadBuffer:
     def __init__(self):
         self.memory = bytearray(READ_BYTES)
@@ -132,33 +126,33 @@ cdef class H1Connection(PooledConnection):
 
     # An exchange
 
-    def send(self, Exchange exchange not None, str method not None, bytes target not None, tuple fields not None,
-             bytes body not None, dict timeouts not None, double total_deadline):
+    def send(self, Exchange exchange not None):
         """Write a whole request in one write. Returns the future to await.
-
-        Args:
-            exchange: a new one; it says whether the whole body is wanted.
-            fields: (name, lower-case name, value) triples.
-            timeouts: seconds by phase ("read", "write"); None or absent means no limit.
-            total_deadline: monotonic seconds by which the exchange has to end, infinite for no limit.
 
         Raises:
             LocalProtocolError: the request is not valid; nothing was written and the connection is unharmed.
         """
         cdef bytes request = self.engine.send_request(
-            exchange, method_bytes(method), target, self.origin.head_for(fields), body
+            exchange,
+            method_bytes(exchange.method),
+            exchange.target,
+            self.origin.head_for(exchange.fields_sent),
+            exchange.body_sent,
         )
-        self.start(exchange, timeouts, total_deadline)
+        self.start(exchange)
         self.transport.write(request)
         return self.wait(exchange)
 
-    def begin(self, Exchange exchange not None, str method not None, bytes target not None, tuple fields not None,
-              dict timeouts not None, double total_deadline):
+    def begin(self, Exchange exchange not None):
         """Write a request's head; the body follows by `write_body` and `end_body`. As `send` otherwise."""
         cdef bytes request = self.engine.send_request(
-            exchange, method_bytes(method), target, self.origin.head_for(fields), None
+            exchange,
+            method_bytes(exchange.method),
+            exchange.target,
+            self.origin.head_for(exchange.fields_sent),
+            None,
         )
-        self.start(exchange, timeouts, total_deadline)
+        self.start(exchange)
         self.transport.write(request)
 
     def write_body(self, Exchange exchange not None, data):
@@ -216,6 +210,11 @@ cdef class H1Connection(PooledConnection):
             exchange.connection = None
             self.abort()
 
+    def abandon_soon(self, Exchange exchange not None):
+        """`abandon` from a finaliser, which may run in any thread, and after the loop was closed."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.abandon, exchange)
+
     def release_unused(self):
         """Give the connection back: nothing was written on it."""
         self.detach()
@@ -263,14 +262,14 @@ cdef class H1Connection(PooledConnection):
 
     # Steps
 
-    cdef int start(self, Exchange exchange, dict timeouts, double total_deadline) except -1:
+    cdef int start(self, Exchange exchange) except -1:
         self.served += 1
         self.exchange = exchange
         exchange.connection = self
         exchange.was_begun = exchange.wrote_request = True
-        self.read_timeout = seconds(timeouts, "read")
-        self.write_timeout = seconds(timeouts, "write")
-        self.total_deadline = total_deadline
+        self.read_timeout = exchange.read_timeout
+        self.write_timeout = exchange.write_timeout
+        self.total_deadline = exchange.deadline
         return 0
 
     cdef object wait(self, Exchange exchange):

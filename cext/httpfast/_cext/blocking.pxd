@@ -1,6 +1,6 @@
 """BlockingConnection: an HTTP/1.1 connection over a blocking socket, for the sync client.
 
-    exchange ──► a whole exchange (collect), or up to the response's head
+    send ──────► a whole exchange (collect), or up to the response's head
     begin, write_body, end_body, read_response       the same for a body that comes in pieces
     read_body ─► more octets of the body
 
@@ -28,7 +28,8 @@ cdef class BlockingConnection(PooledConnection):
     cdef double total_deadline                 # monotonic seconds
     cdef double receive_limit, send_limit      # the timeouts that the socket has now
 
-    cdef int start(self, Exchange exchange, dict timeouts, double total_deadline) except -1
+    cdef int start(self, Exchange exchange) except -1
+    cpdef read_response(self, Exchange exchange)
     cdef int write(self, bytes octets) except -1
     cdef void note_written(self) noexcept
     cdef int read(self, Exchange exchange) except -1

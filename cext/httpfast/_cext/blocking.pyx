@@ -38,12 +38,6 @@ cdef double NEVER = float("inf")
 cdef double SHORTEST = 1e-6            # the system takes 0 for "no timeout"
 
 
-cdef inline double seconds(dict timeouts, str phase):
-    """The timeout of a phase, infinite when there is none."""
-    value = timeouts.get(phase)
-    return NEVER if value is None else value
-
-
 cdef class BlockingConnection(PooledConnection):
     """One connection, used by one thread at a time.
 
@@ -74,35 +68,34 @@ cdef class BlockingConnection(PooledConnection):
 
     # An exchange
 
-    def exchange(self, Exchange exchange not None, str method not None, bytes target not None, tuple fields not None,
-                 bytes body not None, dict timeouts not None, double total_deadline):
+    def send(self, Exchange exchange not None):
         """Write a whole request in one write and read its response: all of it when it is collected, else its head.
-
-        Args:
-            exchange: a new one; it says whether the whole body is wanted.
-            fields: (name, lower-case name, value) triples.
-            timeouts: seconds by phase ("read", "write"); None or absent means no limit.
-            total_deadline: monotonic seconds by which the exchange has to end, infinite for no limit.
 
         Raises:
             LocalProtocolError: the request is not valid; nothing was written and the connection is unharmed.
-            ReadTimeout, WriteTimeout, ReadError, WriteError, RemoteProtocolError: the connection is closed.
+            ReadTimeout, WriteTimeout, ReadError, WriteError, RemoteProtocolError: the connection is of no more use.
         """
         cdef bytes request = self.engine.send_request(
-            exchange, method_bytes(method), target, self.origin.head_for(fields), body
+            exchange,
+            method_bytes(exchange.method),
+            exchange.target,
+            self.origin.head_for(exchange.fields_sent),
+            exchange.body_sent,
         )
-        self.start(exchange, timeouts, total_deadline)
+        self.start(exchange)
         self.write(request)
-        while not (exchange.is_complete or (exchange.status_code and (not exchange.collect or exchange.is_tunnel))):
-            self.read(exchange)
+        self.read_response(exchange)
 
-    def begin(self, Exchange exchange not None, str method not None, bytes target not None, tuple fields not None,
-              dict timeouts not None, double total_deadline):
-        """Write a request's head; the body follows by `write_body` and `end_body`. As `exchange` otherwise."""
+    def begin(self, Exchange exchange not None):
+        """Write a request's head; the body follows by `write_body` and `end_body`. As `send` otherwise."""
         cdef bytes request = self.engine.send_request(
-            exchange, method_bytes(method), target, self.origin.head_for(fields), None
+            exchange,
+            method_bytes(exchange.method),
+            exchange.target,
+            self.origin.head_for(exchange.fields_sent),
+            None,
         )
-        self.start(exchange, timeouts, total_deadline)
+        self.start(exchange)
         self.write(request)
 
     def write_body(self, Exchange exchange not None, data):
@@ -151,7 +144,7 @@ cdef class BlockingConnection(PooledConnection):
                 return
             self.read(exchange)
 
-    def read_response(self, Exchange exchange not None):
+    cpdef read_response(self, Exchange exchange):
         """Read until the response's head is there; until its end, when the whole body is wanted."""
         while not (exchange.is_complete or (exchange.status_code and (not exchange.collect or exchange.is_tunnel))):
             self.read(exchange)
@@ -210,13 +203,13 @@ cdef class BlockingConnection(PooledConnection):
 
     # Steps
 
-    cdef int start(self, Exchange exchange, dict timeouts, double total_deadline) except -1:
+    cdef int start(self, Exchange exchange) except -1:
         self.served += 1
         self.in_use = True
         exchange.was_begun = True
-        self.read_timeout = seconds(timeouts, "read")
-        self.write_timeout = seconds(timeouts, "write")
-        self.total_deadline = total_deadline
+        self.read_timeout = exchange.read_timeout
+        self.write_timeout = exchange.write_timeout
+        self.total_deadline = exchange.deadline
         return 0
 
     cdef double limit(self, double timeout, type error) except? -1:

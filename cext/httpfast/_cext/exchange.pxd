@@ -1,11 +1,20 @@
-"""Exchange: one request's answer, from the engine that fills it to the driver and the transport that wait for it."""
+"""Exchange: one request and its answer, passed from the transport to a connection, whose engine fills it in."""
 from libc.stdint cimport int64_t, uint32_t
 
 from .buffer cimport ByteBuffer
 
 
 cdef class Exchange:
-    # What was asked: set by the driver before the first octet goes out.
+    # What is asked.
+    cdef readonly str method
+    cdef readonly bytes target          # the request target (RFC 9112, 3.2)
+    cdef readonly tuple fields_sent     # (name, lower-case name, value) triples
+    cdef readonly bytes body_sent       # the whole body, or None when it comes in pieces
+    cdef readonly double read_timeout   # seconds, infinite for no limit
+    cdef readonly double write_timeout
+    cdef readonly double deadline       # monotonic seconds by which the exchange has to end, infinite for no limit
+
+    # What that means for the answer: set by the engine when the request goes out.
     cdef bint answers_head              # HEAD: the answer has no body
     cdef bint answers_connect           # CONNECT: a 2xx answer opens a tunnel
     cdef readonly bint collect          # wake the caller once, with the whole body
@@ -37,7 +46,7 @@ cdef class Exchange:
 
     # The driver's: who waits, and the connection that still feeds this exchange.
     cdef object waiter
-    cdef object connection
+    cdef readonly object connection
 
     cpdef bytes take_body(self)
 

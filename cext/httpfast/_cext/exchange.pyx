@@ -1,4 +1,4 @@
-"""Exchange: one request's answer, from the engine that fills it to the driver and the transport that wait for it.
+"""Exchange: one request and its answer, passed from the transport to a connection, whose engine fills it in.
 
 It outlives its place on the connection: once the response is complete the connection may serve the next request
 while the body still waits here to be read.
@@ -8,6 +8,15 @@ from libc.string cimport memchr
 
 from .buffer cimport ByteBuffer
 from .wire cimport is_blank
+
+
+cdef double NEVER = float("inf")
+
+
+cdef inline double seconds(dict timeouts, str phase):
+    """The timeout of a phase, infinite when there is none."""
+    value = timeouts.get(phase)
+    return NEVER if value is None else value
 
 
 cdef list parse_fields(const char* data, Py_ssize_t size):
@@ -42,13 +51,43 @@ cdef class Exchange:
     """State of one exchange; see the .pxd for its fields.
 
     Args:
-        collect: True when the caller wants the whole body at once.
+        method: any token.
+        target: the request target (RFC 9112, 3.2).
+        fields: (name, lower-case name, value) triples.
+        body: the whole body; None when the connection is given it in pieces.
+        timeouts: seconds by phase ("read", "write"); None or absent means no limit.
+        deadline: monotonic seconds by which the exchange has to end, infinite for no limit.
+        collect: True when the caller wants the whole body of the response at once.
     """
 
-    def __cinit__(self, bint collect=False):
-        self.collect = collect
+    def __cinit__(self):
         self.content_length = -1
         self.body = ByteBuffer.__new__(ByteBuffer)
+        self.read_timeout = self.write_timeout = self.deadline = NEVER
+
+    def __init__(self, str method not None, bytes target not None, tuple fields not None, bytes body,
+                 dict timeouts not None, double deadline, bint collect):
+        self.method = method
+        self.target = target
+        self.fields_sent = fields
+        self.body_sent = body
+        self.read_timeout = seconds(timeouts, "read")
+        self.write_timeout = seconds(timeouts, "write")
+        self.deadline = deadline
+        self.collect = collect
+
+    def again(self) -> Exchange:
+        """A new exchange of the same request."""
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        exchange.method = self.method
+        exchange.target = self.target
+        exchange.fields_sent = self.fields_sent
+        exchange.body_sent = self.body_sent
+        exchange.read_timeout = self.read_timeout
+        exchange.write_timeout = self.write_timeout
+        exchange.deadline = self.deadline
+        exchange.collect = self.collect
+        return exchange
 
     @property
     def fields(self) -> list:

@@ -108,6 +108,13 @@ cpdef int check_target(bytes target) except -1:
     return 0
 
 
+def check_request(Exchange exchange not None):
+    """Refuse a request that could not be written. Raises LocalProtocolError."""
+    method_bytes(exchange.method)
+    check_target(exchange.target)
+    RequestHead(exchange.fields_sent)
+
+
 cdef class H1Engine:
     """One connection's HTTP/1.1. It has one owner and no lock; after an error it is dead."""
 
@@ -585,7 +592,8 @@ cdef class H1Engine:
 
     def begin(self, str method, bytes target, RequestHead head, body=b"", *, bint collect=False):
         """Begin an exchange. Returns (Exchange, octets to write); `body=None` when `send_body` will bring it."""
-        cdef Exchange exchange = Exchange.__new__(Exchange, collect)
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        exchange.collect = collect
         cdef bytes request = self.send_request(exchange, method_bytes(method), target, head, body)
         if body is not None and len(body) > JOIN_LIMIT:
             request += body

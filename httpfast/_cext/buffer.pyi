@@ -1,0 +1,3 @@
+class ByteBuffer:
+    @property
+    def filled(self) -> int: ...

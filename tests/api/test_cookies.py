@@ -1,0 +1,385 @@
+"""Cookies: which are kept, which are sent, and that a client without any pays nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from http.cookiejar import Cookie, CookieJar
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from httpfast import URL, CookieConflict, Cookies, Headers
+from httpfast._cookie_jar import MAX_COOKIES_PER_DOMAIN, MAX_LINES, user_cookie
+
+
+def respond(cookies: Cookies, url: str, *lines: str | bytes) -> Cookies:
+    """Let a response to `url` set cookies by its Set-Cookie lines."""
+    fields = [(b"Set-Cookie", line if isinstance(line, bytes) else line.encode()) for line in lines]
+    response: Any = SimpleNamespace(headers=Headers(fields), request=SimpleNamespace(url=URL(url), headers=Headers()))
+    cookies.extract_cookies(response)
+    return cookies
+
+
+def sent(cookies: Cookies, url: str, headers: Headers | None = None) -> str | None:
+    """Return the Cookie field of a request to `url`."""
+    request: Any = SimpleNamespace(url=URL(url), headers=Headers() if headers is None else headers)
+    cookies.set_cookie_header(request)
+    value: str | None = request.headers.get("cookie")
+    return value
+
+
+# ---- the mapping
+
+
+@pytest.mark.parametrize("source", [{"a": "1", "b": "2"}, [("a", "1"), ("b", "2")], (("a", "1"), ("b", "2"))])
+def test_cookies_of_names_and_values_go_to_every_host(source: Any) -> None:
+    cookies = Cookies(source)
+
+    assert dict(cookies) == {"a": "1", "b": "2"}
+    assert sent(cookies, "http://example.com/x") == "a=1; b=2"
+    assert sent(cookies, "https://other.example:8443/") == "a=1; b=2"
+
+
+def test_mapping_operations() -> None:
+    cookies = Cookies({"a": "1"})
+    cookies["b"] = "2"
+    cookies["a"] = "3"
+
+    assert cookies["a"] == cookies.get("a") == "3"
+    assert cookies.get("zz") is None
+    assert cookies.get("zz", "default") == "default"
+    assert len(cookies) == 2
+    assert list(cookies) == ["a", "b"]
+    assert "a" in cookies
+    del cookies["a"]
+    assert dict(cookies) == {"b": "2"}
+    with pytest.raises(KeyError, match="a"):
+        _ = cookies["a"]
+
+
+def test_same_name_on_two_domains_conflicts_unless_one_is_named() -> None:
+    cookies = Cookies()
+    cookies.set("a", "1", domain="one.example")
+    cookies.set("a", "2", domain="two.example", path="/p")
+
+    with pytest.raises(CookieConflict, match="Multiple cookies exist with name=a"):
+        _ = cookies["a"]
+    assert cookies.get("a", domain="one.example") == "1"
+    assert cookies.get("a", path="/p") == "2"
+    assert cookies.get("a", domain="one.example", path="/p") is None
+
+
+def test_delete_and_clear_take_a_domain_and_a_path() -> None:
+    cookies = Cookies()
+    for domain in ("one.example", "two.example"):
+        for path in ("/", "/p"):
+            cookies.set("a", "1", domain=domain, path=path)
+
+    cookies.delete("a", domain="one.example", path="/p")
+    assert len(cookies) == 3
+    cookies.clear(domain="two.example", path="/p")
+    assert len(cookies) == 2
+    cookies.clear(domain="two.example")
+    assert [cookie.domain for cookie in cookies.jar] == ["one.example"]
+    cookies.delete("a")
+    assert not cookies
+    cookies.clear()
+    with pytest.raises(KeyError):
+        cookies.delete("a", domain="one.example", path="/")
+    with pytest.raises(ValueError, match="together with a domain"):
+        cookies.clear(path="/")
+
+
+def test_update_replaces_by_name_domain_and_path() -> None:
+    cookies = Cookies({"a": "1"})
+    other = Cookies()
+    other.set("a", "2", domain="one.example")
+    cookies.update(other)
+    cookies.update({"a": "3"})
+    cookies.update()
+
+    assert sorted((cookie.domain, cookie.value) for cookie in cookies.jar) == [("", "3"), ("one.example", "2")]
+
+
+def test_cookies_of_cookies_are_a_copy_and_of_a_jar_are_not() -> None:
+    first = Cookies({"a": "1"})
+    jar = CookieJar()
+
+    second, shared = Cookies(first), Cookies(jar)
+    second["a"] = "2"
+    shared["b"] = "3"
+
+    assert first["a"] == "1"
+    assert shared.jar is jar
+    assert [cookie.name for cookie in jar] == ["b"]
+
+
+@pytest.mark.parametrize("wrong", [5, "a=1", object()])
+def test_cookies_of_another_type_are_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="Invalid type for cookies"):
+        Cookies(wrong)
+
+
+def test_repr_shows_each_cookie_with_its_domain() -> None:
+    cookies = Cookies({"a": "1"})
+    cookies.set("b", "2", domain="one.example")
+
+    assert repr(cookies) == "<Cookies[<Cookie a=1 for  />, <Cookie b=2 for one.example />]>"
+    assert repr(Cookies()) == "<Cookies[]>"
+
+
+def test_empty_cookies_load_no_cookie_machinery() -> None:
+    code = (
+        "import sys, httpfast._cookies as c; k = c.Cookies(); k.set_cookie_header(None); dict(k); repr(k); k.clear();"
+        "k.update(c.Cookies()); k.get('a'); bool(k); assert k._is_empty; print('http.cookiejar' in sys.modules)"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "False"
+
+
+# ---- what is sent
+
+
+def test_cookie_header_of_the_caller_stays() -> None:
+    assert sent(Cookies({"a": "1"}), "http://example.com/", Headers({"Cookie": "mine=1"})) == "mine=1"
+
+
+def test_nothing_to_send_sets_no_header() -> None:
+    cookies = Cookies()
+    cookies.set("a", "1", domain="one.example")
+
+    assert sent(cookies, "http://two.example/") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://example.com/p", "a=1"),
+        ("http://example.com/p/q", "a=1"),
+        ("http://EXAMPLE.com:8080/p", "a=1"),
+        ("http://u:pw@example.com/p", "a=1"),
+        ("http://example.com/pq", None),
+        ("http://example.com/", None),
+        ("http://www.example.com/p", None),
+        ("http://notexample.com/p", None),
+        ("http://example.com@evil.com/p", None),
+        ("http://example.com.evil.com/p", None),
+    ],
+)
+def test_host_only_cookie_goes_to_its_host_and_path(url: str, expected: str | None) -> None:
+    cookies = respond(Cookies(), "http://example.com/p/x", "a=1; Path=/p")
+
+    assert sent(cookies, url) == expected
+
+
+@pytest.mark.parametrize("domain", ["example.com", ".example.com", "EXAMPLE.com"])
+def test_domain_cookie_goes_to_subdomains(domain: str) -> None:
+    cookies = respond(Cookies(), "http://www.example.com/", f"a=1; Domain={domain}")
+
+    assert sent(cookies, "http://example.com/") == "a=1"
+    assert sent(cookies, "http://deep.www.example.com/") == "a=1"
+    assert sent(cookies, "http://badexample.com/") is None
+
+
+def test_domain_cookie_set_by_the_user_goes_to_subdomains() -> None:
+    cookies = Cookies()
+    cookies.set("a", "1", domain="example.com")
+
+    assert sent(cookies, "http://www.example.com/") == "a=1"
+    assert sent(cookies, "http://other.com/") is None
+
+
+def test_secure_cookie_goes_over_https_only() -> None:
+    cookies = respond(Cookies(), "https://example.com/", "a=1; Secure")
+
+    assert sent(cookies, "http://example.com/") is None
+    assert sent(cookies, "https://example.com/") == "a=1"
+
+
+def test_expired_cookie_is_removed() -> None:
+    cookies = respond(Cookies(), "http://example.com/", "a=1; Max-Age=100")
+    respond(cookies, "http://example.com/", "a=gone; Max-Age=0")
+
+    assert not cookies
+
+
+def test_host_without_dots_and_address_get_their_cookies_back() -> None:
+    for url in ("http://localhost:8000/", "http://127.0.0.1:8000/", "http://[::1]:8000/"):
+        cookies = respond(Cookies(), url, "a=1")
+
+        assert sent(cookies, url) == "a=1"
+        assert sent(cookies, "http://www.localhost/") is None
+
+
+def test_bound_cookies_go_to_one_host_only() -> None:
+    cookies = Cookies({"a": "1"})
+    cookies.set("b", "2", domain="other.example")
+    cookies._bind("example.com")
+
+    assert sent(cookies, "http://example.com/") == "a=1"
+    assert sent(cookies, "http://evil.com/") is None
+    assert sent(cookies, "http://other.example/") == "b=2"
+
+
+def test_request_without_scheme_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="unknown url type: '/x'"):
+        sent(Cookies({"a": "1"}), "/x")
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize("bad", ["a\r\nX: 1", "a\n", "a\x00", "a\x7f", "a;b", "a\x1b"])
+def test_user_cannot_set_a_cookie_that_would_be_two(bad: str) -> None:
+    cookies = Cookies()
+
+    for name, value in ((bad, "1"), ("a", bad)):
+        with pytest.raises(ValueError, match="cannot be sent"):
+            cookies.set(name, value)
+        with pytest.raises(ValueError, match="cannot be sent"):
+            Cookies({name: value})
+    with pytest.raises(ValueError, match="cannot be sent"):
+        cookies.set("a=b", "1")
+    assert not cookies
+
+
+def test_refusal_does_not_show_the_value() -> None:
+    with pytest.raises(ValueError, match="cannot be sent") as caught:
+        Cookies({"session": "topsecret\r\n"})
+
+    assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["1\r\nX: 1", "1;b=2", "1\x00"])
+def test_bad_cookie_put_straight_into_the_jar_is_not_sent(bad: str) -> None:
+    cookies = Cookies({"good": "1"})
+    cookies.jar.set_cookie(user_cookie("a", bad, "", "/"))
+
+    assert sent(cookies, "http://example.com/") == "good=1"
+
+
+@pytest.mark.parametrize("line", [b"a=1\x00", b"a=\x012", b"a\x7f=1", b"a=1; Path=/\x08", b"a=1\rb=2"])
+def test_set_cookie_with_a_control_character_is_not_stored(line: bytes) -> None:
+    assert not respond(Cookies(), "http://example.com/", line)
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("www.example.com", "com"),
+        ("www.example.com", ".com"),
+        ("www.example.com", "com."),
+        ("www.example.com", "other.com"),
+        ("www.example.com", "ww.example.com"),
+        ("www.example.com", "deep.www.example.com"),
+        ("www.example.com", "example.com."),
+        ("example.com", "www.example.com"),
+        ("notexample.com", "example.com"),
+        ("127.0.0.1", "0.0.1"),
+        ("127.0.0.1", ".0.0.1"),
+        ("127.0.0.1", "1"),
+        ("[::1]", "1"),
+        ("localhost", "local"),
+        ("localhost", ".local"),
+        ("intranet", "host"),
+    ],
+)
+def test_domain_that_is_not_the_host_or_above_is_refused(host: str, domain: str) -> None:
+    assert not respond(Cookies(), f"http://{host}/", f"a=1; Domain={domain}")
+
+
+def test_address_may_name_itself() -> None:
+    cookies = respond(Cookies(), "http://127.0.0.1/", "a=1; Domain=127.0.0.1")
+
+    assert sent(cookies, "http://127.0.0.1/") == "a=1"
+    assert sent(cookies, "http://1.127.0.0.1.example/") is None
+
+
+def test_plain_http_does_not_replace_or_hide_a_secure_cookie() -> None:
+    cookies = respond(Cookies(), "https://example.com/", "a=1; Secure; Path=/login")
+
+    respond(cookies, "http://example.com/", "a=evil; Path=/login")
+    respond(cookies, "http://example.com/", "a=evil; Path=/login/x")
+    respond(cookies, "http://www.example.com/", "a=evil; Domain=example.com; Path=/login")
+    respond(cookies, "http://example.com/", "a=other; Path=/loginx", "b=2")
+
+    assert sent(cookies, "https://example.com/login/x") == "a=1; b=2"
+    assert sent(cookies, "https://example.com/loginx") == "a=other; b=2"
+
+
+def test_https_replaces_a_secure_cookie() -> None:
+    cookies = respond(Cookies(), "https://example.com/", "a=1; Secure")
+    respond(cookies, "https://example.com/", "a=2")
+
+    assert sent(cookies, "http://example.com/") == "a=2"
+
+
+@pytest.mark.parametrize(
+    ("url", "line", "is_kept"),
+    [
+        ("https://example.com/", "__Secure-a=1; Secure", True),
+        ("https://example.com/", "__Secure-a=1", False),
+        ("http://example.com/", "__Secure-a=1; Secure", False),
+        ("https://example.com/", "__Host-a=1; Secure; Path=/", True),
+        ("https://example.com/", "__host-a=1; Secure; Path=/", True),
+        ("https://example.com/", "__Host-a=1; Secure", False),
+        ("https://example.com/", "__Host-a=1; Secure; Path=/x", False),
+        ("https://example.com/", "__Host-a=1; Path=/", False),
+        ("https://example.com/", "__Host-a=1; Secure; Path=/; Domain=example.com", False),
+        ("http://example.com/", "__Host-a=1; Secure; Path=/", False),
+    ],
+)
+def test_name_with_a_prefix_must_keep_its_promise(url: str, line: str, is_kept: bool) -> None:
+    assert bool(respond(Cookies(), url, line)) is is_kept
+
+
+def test_overlong_cookies_and_attributes_are_left_out() -> None:
+    cookies = respond(
+        Cookies(),
+        "http://example.com/x",
+        "big=" + "x" * 4_093,
+        "fits=" + "x" * 4_091,
+        "path=1; Path=/" + "x" * 1_024,
+        "huge=1; Comment=" + "x" * 1_000_000,
+    )
+
+    assert sorted(cookies) == ["fits", "path"]
+    assert cookies.get("path", path="/") == "1"
+
+
+def test_cookies_of_a_host_are_bounded_and_the_oldest_go_first() -> None:
+    cookies = Cookies({"mine": "1"})
+    for start in range(0, 2_000, 500):
+        respond(cookies, "http://example.com/", *[f"n{number}=1" for number in range(start, start + 500)])
+
+    names = list(cookies)
+    assert len(names) == MAX_COOKIES_PER_DOMAIN + 1
+    assert "mine" in names
+    assert names[-1] == "n1999"
+
+
+def test_set_cookie_lines_of_one_response_are_bounded() -> None:
+    cookies = respond(Cookies(), "http://example.com/", *[f"n{number}=1" for number in range(MAX_LINES + 500)])
+
+    assert list(cookies)[-1] == f"n{MAX_LINES - 1}"
+
+
+def test_password_of_the_url_does_not_become_part_of_a_domain() -> None:
+    cookies = respond(Cookies(), "http://user:secret@example.com/", "a=1")
+
+    assert [cookie.domain for cookie in cookies.jar] == ["example.com"]
+
+
+def test_jar_of_the_user_keeps_its_own_policy() -> None:
+    class Keeper(CookieJar):
+        def set_cookie(self, cookie: Cookie) -> None:
+            cookie.value = f"kept-{cookie.value}"
+            super().set_cookie(cookie)
+
+    cookies = respond(Cookies(Keeper()), "http://example.com/", "a=1; Path=/")
+
+    assert sent(cookies, "http://example.com/") == "a=kept-1"

@@ -30,6 +30,7 @@ checked = variant != "release"
 directives: dict[str, object] = {
     "language_level": 3,
     "auto_pickle": False,
+    "autotestdict": False,
     "boundscheck": checked,
     "wraparound": checked,
     "initializedcheck": checked,

@@ -1,6 +1,7 @@
 """The cookie jar behind `Cookies`: http.cookiejar's, held to RFC 6265bis where it is laxer.
 
     what http.cookiejar does                               here
+    lets the first of two attributes count                 the last (5.6)
     takes any octets in a name or value                    a control character, or 4,096 octets: not taken (5.6, 5.7)
     takes Domain=.0.0.1 from 127.0.0.1                     an address matches itself only (5.1.3)
     sends a host-only cookie to subdomains as well         to that host only (5.8.3)
@@ -19,6 +20,7 @@ from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from urllib.request import Request as UrllibRequest
 
     from ._request import Request
@@ -33,11 +35,16 @@ MAX_LINES = 1_000
 # Chromium's limits; RFC 6265bis, 6.1 asks for at least 50 and 3,000.
 MAX_COOKIES_PER_DOMAIN = 180
 MAX_COOKIES = 3_300
+# 400 days (RFC 6265bis, 5.6.2).
+MAX_AGE_SECONDS = 34_560_000
+# Attributes of cookies that nobody sends any more, but http.cookiejar still knows.
+_RFC_2965_ATTRIBUTES = frozenset({"version", "port", "comment", "commenturl", "discard"})
 SECURE_SCHEMES = ("https", "wss")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f;=]").search
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;]").search
+_INTEGER = re.compile(r"-?[0-9]+").fullmatch
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
 
 
@@ -93,16 +100,44 @@ class ResponseAdapter:
 
 
 def accepted_lines(lines: list[str]) -> list[str]:
-    """Return the Set-Cookie lines that a user agent has to look at (RFC 6265bis, 5.6), overlong attributes left out."""
+    """Return the Set-Cookie lines that a user agent heeds (RFC 6265bis, 5.6), in the form that cannot be misread."""
     accepted = []
     for line in lines[:MAX_LINES]:
         if len(line) > MAX_LINE_BYTES or _CONTROL(line) is not None:
             continue
         pair, *attributes = line.split(";")
-        if len(pair.strip()) <= MAX_PAIR_BYTES:
-            kept = [text for text in attributes if len(text) <= MAX_ATTRIBUTE_BYTES]
-            accepted.append(";".join([pair, *kept]))
+        name, _, value = pair.partition("=")
+        if len(name.strip(" \t").encode()) + len(value.strip(" \t").encode()) <= MAX_PAIR_BYTES:
+            accepted.append("; ".join([pair, *_effective_attributes(attributes)]))
     return accepted
+
+
+def _effective_attributes(texts: list[str]) -> list[str]:
+    """Return the attributes that count: the last of each name, without the invalid and overlong ones.
+
+    http.cookiejar lets the first count, drops the cookie for an invalid one, and reads "Secure=" as not secure.
+    """
+    effective: dict[str, str] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        spelling, value = name.strip(" \t"), value.strip(" \t")
+        name = spelling.lower()
+        if len(value) > MAX_ATTRIBUTE_BYTES or name in _RFC_2965_ATTRIBUTES:
+            continue
+        if name in ("secure", "httponly"):
+            effective[name] = spelling
+        elif name == "max-age":
+            if _INTEGER(value):
+                # A number that is too large for a float would cost all cookies of the response.
+                effective[name] = f"max-age={max(min(int(value), MAX_AGE_SECONDS), 0)}"
+        elif name in ("path", "domain"):
+            effective.pop(name, None)
+            if value.strip("."):
+                effective[name] = f"{name}={value}"
+        elif name:
+            # `Cookie.has_nonstandard_attr` minds the case.
+            effective[name] = f"{spelling}={value}"
+    return list(effective.values())
 
 
 def host_of(request: Any) -> str:
@@ -164,35 +199,40 @@ class StrictJar(CookieJar):
     """A CookieJar under `StrictPolicy`, of bounded size."""
 
     _cookies: dict[str, dict[str, dict[str, Cookie]]]
+    _cookies_lock: AbstractContextManager[Any]
+    _policy: StrictPolicy
 
     def __init__(self) -> None:
         super().__init__(policy=StrictPolicy())
 
-    def make_cookies(self, response: Any, request: UrllibRequest) -> Any:
-        cookies = super().make_cookies(response, request)
-        if request.type in SECURE_SCHEMES:
-            return cookies
-        return [cookie for cookie in cookies if not self._shadows_secure(cookie)]
-
-    def _shadows_secure(self, cookie: Cookie) -> bool:
-        """Whether a cookie of plain http would hide or replace a Secure one (RFC 6265bis, 5.7, step 9)."""
-        for kept in self:
-            if kept.secure and kept.name == cookie.name and f"{cookie.path}/".startswith(kept.path.rstrip("/") + "/"):
-                mine, other = cookie.domain.removeprefix("."), kept.domain.removeprefix(".")
-                if domain_matches(mine, other) or domain_matches(other, mine):
-                    return True
-        return False
-
     def extract_cookies(self, response: Any, request: UrllibRequest) -> None:
-        super().extract_cookies(response, request)
+        # Line by line: http.cookiejar lets a line that deletes a cookie not see one that the same response sets.
+        lines = response.info().get_all("Set-Cookie", [])
         host = host_of(request)
-        for domain in [domain for domain in self._cookies if domain and domain_matches(host, domain)]:
-            self._drop_oldest(list(_flat(self._cookies[domain])), MAX_COOKIES_PER_DOMAIN)
-        self._drop_oldest(list(self), MAX_COOKIES)
+        with self._cookies_lock:
+            secure = [] if request.type in SECURE_SCHEMES else [cookie for cookie in self if cookie.secure]
+            for line in lines:
+                adapter: Any = ResponseAdapter([line])
+                for cookie in self.make_cookies(adapter, request):
+                    if self._policy.set_ok(cookie, request) and not _shadows(cookie, secure):
+                        self.set_cookie(cookie)
+            for domain in [domain for domain in self._cookies if domain and domain_matches(host, domain)]:
+                self._drop_oldest(_flat(self._cookies[domain]), MAX_COOKIES_PER_DOMAIN)
+            self._drop_oldest(list(self), MAX_COOKIES)
 
     def _drop_oldest(self, cookies: list[Cookie], most: int) -> None:
         for cookie in cookies[: max(len(cookies) - most, 0)]:
             self.clear(cookie.domain, cookie.path, cookie.name)
+
+
+def _shadows(cookie: Cookie, secure: list[Cookie]) -> bool:
+    """Whether a cookie of plain http would hide or replace one of `secure` (RFC 6265bis, 5.7, step 9)."""
+    for kept in secure:
+        if kept.name == cookie.name and f"{cookie.path}/".startswith(kept.path.rstrip("/") + "/"):
+            mine, other = cookie.domain.removeprefix("."), kept.domain.removeprefix(".")
+            if domain_matches(mine, other) or domain_matches(other, mine):
+                return True
+    return False
 
 
 def _flat(paths: dict[str, dict[str, Cookie]]) -> list[Cookie]:

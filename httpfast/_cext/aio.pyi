@@ -1,13 +1,17 @@
 from asyncio import AbstractEventLoop, Future
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from .exchange import Exchange
 from .pool import PooledConnection, PoolState
 
+@disjoint_base
 class ReadBuffer:
     @property
     def view(self) -> memoryview: ...
 
+@disjoint_base
 class H1Connection(PooledConnection):
     @property
     def transport(self) -> Any: ...

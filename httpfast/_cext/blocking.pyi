@@ -1,8 +1,11 @@
 from socket import socket
 
+from typing_extensions import disjoint_base
+
 from .exchange import Exchange
 from .pool import PooledConnection
 
+@disjoint_base
 class BlockingConnection(PooledConnection):
     @property
     def sock(self) -> socket: ...

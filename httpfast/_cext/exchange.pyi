@@ -1,6 +1,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class Exchange:
     @property
     def method(self) -> str: ...

@@ -1,5 +1,7 @@
 from typing import Final
 
+from typing_extensions import disjoint_base
+
 from .exchange import Exchange
 from .headers import RequestHead
 
@@ -11,6 +13,7 @@ MAX_CHUNK_EXTENSION_BYTES: Final = 16384
 def check_target(target: bytes) -> int: ...
 def check_request(exchange: Exchange) -> None: ...
 
+@disjoint_base
 class H1Engine:
     @property
     def has_surplus(self) -> bool: ...

@@ -1,6 +1,9 @@
 from collections.abc import Hashable
 from typing import Any
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class PooledConnection:
     @property
     def origin(self) -> Origin: ...
@@ -10,6 +13,7 @@ class PooledConnection:
     def is_idle(self) -> bool: ...
     def close(self) -> None: ...
 
+@disjoint_base
 class Waiter:
     @property
     def origin(self) -> Origin: ...
@@ -21,10 +25,12 @@ class Waiter:
     wake: Any
     dial: Any
 
+@disjoint_base
 class WaiterQueue:
     @property
     def length(self) -> int: ...
 
+@disjoint_base
 class Origin:
     @property
     def key(self) -> Any: ...
@@ -35,6 +41,7 @@ class Origin:
     @property
     def waiting(self) -> int: ...
 
+@disjoint_base
 class PoolState:
     @property
     def max_connections(self) -> int: ...

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from http.cookiejar import Cookie, CookieJar
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from httpfast import URL, CookieConflict, Cookies, Headers
 from httpfast._cookie_jar import MAX_COOKIES_PER_DOMAIN, MAX_LINES, user_cookie
@@ -207,6 +210,44 @@ def test_expired_cookie_is_removed() -> None:
     assert not cookies
 
 
+def test_cookie_that_a_response_sets_and_deletes_is_gone() -> None:
+    cookies = respond(Cookies(), "http://example.com/", "a=1", "b=2", "a=gone; Max-Age=0")
+
+    assert list(cookies) == ["b"]
+
+
+@pytest.mark.parametrize("age", ["9" * 1_000, "34560001"])
+def test_age_is_at_most_400_days(age: str) -> None:
+    (cookie,) = respond(Cookies(), "http://example.com/", f"a=1; Max-Age={age}").jar
+
+    assert cookie.expires is not None
+    assert cookie.expires <= time.time() + 400 * 24 * 3_600
+
+
+def test_negative_age_deletes() -> None:
+    assert not respond(Cookies({}), "http://example.com/", "a=1", f"a=1; Max-Age=-{'9' * 1_000}")
+
+
+SET_COOKIE = st.lists(
+    st.sampled_from(
+        ["a", "=", ";", ",", " ", '"', "\t", "é", "path=/", "domain=", ".example.com", "max-age=", "9" * 40]
+    )
+    | st.sampled_from(
+        ["expires=", "Wed, 09 Jun 2099 10:18:14 GMT", "9999999999-01-01", "secure", "version=1", "__Host-"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(st.lists(SET_COOKIE, max_size=4))
+def test_any_set_cookie_lines_are_taken_or_ignored_without_a_warning(lines: list[str]) -> None:
+    # Warnings are errors in this suite; http.cookiejar warns where it fails.
+    cookies = respond(Cookies(), "http://www.example.com/", *lines)
+
+    field = sent(cookies, "http://www.example.com/")
+    assert field is None or field.replace("\t", "").isprintable()
+
+
 def test_host_without_dots_and_address_get_their_cookies_back() -> None:
     for url in ("http://localhost:8000/", "http://127.0.0.1:8000/", "http://[::1]:8000/"):
         cookies = respond(Cookies(), url, "a=1")
@@ -341,14 +382,48 @@ def test_overlong_cookies_and_attributes_are_left_out() -> None:
     cookies = respond(
         Cookies(),
         "http://example.com/x",
-        "big=" + "x" * 4_093,
-        "fits=" + "x" * 4_091,
+        "big=" + "x" * 4_094,
+        "fits=" + "x" * 4_092,
         "path=1; Path=/" + "x" * 1_024,
         "huge=1; Comment=" + "x" * 1_000_000,
     )
 
     assert sorted(cookies) == ["fits", "path"]
     assert cookies.get("path", path="/") == "1"
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("a=1; Path=/x; Path=/", "/"),
+        ("a=1; Path=/; path=/p", "/p"),
+        ("a=1; Path=/x; Path=", "/p"),
+        ("a=1; Path", "/p"),
+        ("a=1; \tpath\t=\t/ ", "/"),
+        ('a=1; Version=1000; Port="1"; Path=/', "/"),
+        ("a=1; Max-Age=50,399; Path=/", "/"),
+        ("a=1; Domain=; Path=/", "/"),
+        ("a=1; Domain=evil.com; Domain=example.com; Path=/", "/"),
+    ],
+)
+def test_last_valid_attribute_counts_and_an_invalid_one_costs_no_cookie(line: str, path: str) -> None:
+    cookies = respond(Cookies(), "http://example.com/p/q", line)
+
+    assert [(cookie.value, cookie.path) for cookie in cookies.jar] == [("1", path)]
+
+
+@pytest.mark.parametrize("attribute", ["Secure", "seCURe", "Secure=", "Secure=no", " \tSecure"])
+def test_secure_in_any_form_is_secure(attribute: str) -> None:
+    cookies = respond(Cookies(), "https://example.com/", f"a=1; {attribute}")
+
+    assert sent(cookies, "http://example.com/") is None
+
+
+def test_other_attributes_stay_with_the_cookie() -> None:
+    (cookie,) = respond(Cookies(), "https://example.com/", "a=1; SameSite=Lax; HttpOnly").jar
+
+    assert cookie.get_nonstandard_attr("SameSite") == "Lax"
+    assert cookie.has_nonstandard_attr("HttpOnly")
 
 
 def test_cookies_of_a_host_are_bounded_and_the_oldest_go_first() -> None:

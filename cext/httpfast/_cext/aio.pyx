@@ -28,7 +28,7 @@ cdef double FRESH = 0.001              # an idle connection is looked at again b
 
 
 cdef class ReadBuffer:
-    def __init__(self):
+    def __cinit__(self):
         self.memory = bytearray(READ_BYTES)
         self.view = memoryview(self.memory)
         self.data = PyByteArray_AS_STRING(self.memory)

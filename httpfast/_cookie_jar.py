@@ -218,7 +218,8 @@ class StrictJar(CookieJar):
                         self.set_cookie(cookie)
             for domain in [domain for domain in self._cookies if domain and domain_matches(host, domain)]:
                 self._drop_oldest(_flat(self._cookies[domain]), MAX_COOKIES_PER_DOMAIN)
-            self._drop_oldest(list(self), MAX_COOKIES)
+            # What a user set for every host is not a peer's to drive out.
+            self._drop_oldest([cookie for cookie in self if cookie.domain], MAX_COOKIES)
 
     def _drop_oldest(self, cookies: list[Cookie], most: int) -> None:
         for cookie in cookies[: max(len(cookies) - most, 0)]:

@@ -50,6 +50,7 @@ cdef class H1Connection(PooledConnection):
     cdef int start(self, Exchange exchange) except -1
     cdef object wait(self, Exchange exchange)
     cdef int progress(self) except -1
+    cdef int pause_reading(self) except -1
     cdef int wake_writer(self) except -1
     cdef int wake(self, Exchange exchange) except -1
     cdef int detach(self) except -1

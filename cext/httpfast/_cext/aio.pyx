@@ -7,13 +7,12 @@ import ssl
 from time import monotonic
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 
 from .exchange cimport Exchange
-from .h1 cimport SEND_DONE, SEND_IDLE, TUNNEL, UNTIL_CLOSE, H1Engine
-from .headers cimport RequestHead, method_bytes
-from .pool cimport Origin, PooledConnection, PoolState, Waiter
+from .h1 cimport SEND_DONE, SEND_IDLE, UNTIL_CLOSE, H1Engine
+from .headers cimport method_bytes
+from .pool cimport PooledConnection, PoolState, Waiter
 from .sockets cimport httpfast_has_input
 
 from httpfast._exceptions import ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
@@ -180,7 +179,7 @@ cdef class H1Connection(PooledConnection):
         return self.wait(exchange)
 
     def wait_continue(self, Exchange exchange not None, double timeout):
-        """A future for 100 Continue or the final head; done after `timeout` seconds at the latest (RFC 9110, 10.1.1)."""
+        """A future for 100 Continue or the final head; done after `timeout` seconds at the latest."""
         if exchange.continued or exchange.status_code or exchange.error is not None:
             return None
         waiter = exchange.waiter = self.loop.create_future()
@@ -314,7 +313,12 @@ cdef class H1Connection(PooledConnection):
             self.set_deadline()
         if exchange.status_code and self.drained is not None:
             self.wake_writer()         # the one who writes decides whether to go on
-        if exchange.body.filled > UNREAD_LIMIT and not exchange.collect and not self.reading_paused and not self.is_closed:
+        if exchange.body.filled > UNREAD_LIMIT and not exchange.collect:
+            self.pause_reading()
+        return 0
+
+    cdef int pause_reading(self) except -1:
+        if not self.reading_paused and not self.is_closed:
             self.reading_paused = True
             self.transport.pause_reading()
         return 0
@@ -412,7 +416,7 @@ cdef class H1Connection(PooledConnection):
         try:
             self.fail(ReadTimeout("The response did not come in time"))
         except BaseException as error:
-            self.loop.call_exception_handler({"message": "httpfast: a timeout could not be reported", "exception": error})
+            self.loop.call_exception_handler({"message": "a timeout could not be reported", "exception": error})
 
 
 def resolve(waiter):

@@ -4,6 +4,7 @@ Timeouts of a plain socket are the system's (SO_RCVTIMEO, SO_SNDTIMEO): a Python
 read and each write, which doubles the calls. TLS, and everything on Windows, goes through Python's socket objects.
 """
 import os
+import selectors
 import socket
 import ssl
 from time import monotonic
@@ -15,9 +16,9 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport errno
 
 from .exchange cimport Exchange
-from .h1 cimport IDLE, UNTIL_CLOSE, H1Engine
+from .h1 cimport UNTIL_CLOSE, H1Engine
 from .headers cimport method_bytes
-from .pool cimport Origin, PooledConnection
+from .pool cimport PooledConnection
 from .sockets cimport (
     HTTPFAST_RAW_SOCKETS,
     httpfast_has_input,
@@ -129,20 +130,14 @@ cdef class BlockingConnection(PooledConnection):
 
     def wait_continue(self, Exchange exchange not None, double timeout):
         """Wait for 100 Continue or the final head, for `timeout` seconds at most (RFC 9110, 10.1.1)."""
-        cdef double read_timeout = self.read_timeout
-        import select
-
-        poll = select.poll() if hasattr(select, "poll") else None
-        if poll is not None:
-            poll.register(self.fd, select.POLLIN)
-        ends = monotonic() + timeout
-        while not (exchange.continued or exchange.status_code):
-            left = ends - monotonic()
-            if left <= 0:
-                return
-            if not (poll.poll(left * 1000) if poll is not None else select.select([self.fd], [], [], left)[0]):
-                return
-            self.read(exchange)
+        cdef double ends = <double>monotonic() + timeout
+        cdef double left = timeout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.sock, selectors.EVENT_READ)
+            while left > 0 and not (exchange.continued or exchange.status_code):
+                if selector.select(left):
+                    self.read(exchange)
+                left = ends - <double>monotonic()
 
     cpdef read_response(self, Exchange exchange):
         """Read until the response's head is there; until its end, when the whole body is wanted."""

@@ -1,4 +1,4 @@
-"""ByteBuffer: octets collected in the memory of the bytes object that will hold them, so that taking them copies nothing.
+"""ByteBuffer: octets collected in the memory of the bytes object they will be, so that taking them copies nothing.
 
 It owns one bytes object that no other code can see until `take` hands it out; that alone makes writing into it legal.
 """

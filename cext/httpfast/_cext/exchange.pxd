@@ -18,7 +18,7 @@ cdef class Exchange:
     cdef bint answers_head              # HEAD: the answer has no body
     cdef bint answers_connect           # CONNECT: a 2xx answer opens a tunnel
     cdef readonly bint collect          # wake the caller once, with the whole body
-    cdef readonly bint expects_continue # Expect: 100-continue: the body waits for a 1xx
+    cdef readonly bint expects_continue  # Expect: 100-continue: the body waits for a 1xx
     cdef bint asks_upgrade
 
     # The response head; the fields are parsed from `raw` when somebody asks.

@@ -114,7 +114,7 @@ cdef class Exchange:
 
     @property
     def is_refused(self) -> bool:
-        """True when sending the rest of the request is pointless: it is answered with an error or a redirect, or failed.
+        """True when sending the rest of the request is pointless: answered with an error or a redirect, or failed.
 
         A success that begins early may need the rest: servers that transform a body answer while it comes.
         """

@@ -14,8 +14,8 @@ from .wire cimport VALUE_OCTET, VISIBLE_OCTET, all_of, equals_lower, hex_value, 
 
 from httpfast._exceptions import LocalProtocolError, RemoteProtocolError
 
-# Limits on what a peer can make us hold. Precedents: curl takes 300 KiB of head (CVE-2023-38039), Go 10 MiB, Node 16 KiB;
-# Go caps chunk extensions at 16 KiB a body (CVE-2023-39326).
+# Limits on what a peer can make us hold. Precedents: curl takes 300 KiB of head (CVE-2023-38039), Go 10 MiB, Node
+# 16 KiB; Go caps chunk extensions at 16 KiB a body (CVE-2023-39326).
 MAX_HEAD_BYTES = 256 * 1024
 MAX_FIELDS = 1000
 MAX_INFORMATIONAL = 32
@@ -234,12 +234,13 @@ cdef class H1Engine:
 
     cdef int received_direct(self, Py_ssize_t size) except -1:
         """`size` octets were read into the tail of `exchange.body`."""
-        self.exchange.body.filled += size
+        cdef ByteBuffer body = self.exchange.body
+        body.filled += size
         self.missing -= size
         if self.missing == 0:
             self.finish()
-        elif self.exchange.body.filled == self.exchange.body.capacity:
-            self.exchange.body.reserve(<Py_ssize_t>min(self.exchange.body.capacity * 2, self.exchange.body.filled + self.missing))
+        elif body.filled == body.capacity:
+            body.reserve(<Py_ssize_t>min(<int64_t>body.capacity * 2, body.filled + self.missing))
         return 0
 
     cdef int receive(self, const char* data, Py_ssize_t size) except -1:
@@ -303,8 +304,12 @@ cdef class H1Engine:
                 f"(received {exchange.content_length - self.missing} bytes, expected {exchange.content_length})"
             )
         if state == UNTIL_CLOSE:
-            raise RemoteProtocolError("TLS ended without close_notify within a body that ends with the connection (RFC 9112, 9.8)")
-        raise RemoteProtocolError("peer closed connection without sending complete message body (incomplete chunked read)")
+            raise RemoteProtocolError(
+                "TLS ended without close_notify within a body that ends with the connection (RFC 9112, 9.8)"
+            )
+        raise RemoteProtocolError(
+            "peer closed connection without sending complete message body (incomplete chunked read)"
+        )
 
     cdef Py_ssize_t receive_head(self, const char* data, Py_ssize_t size) except -1:
         """Octets of a head; returns how many were used. The head is parsed once, when it is complete."""
@@ -318,7 +323,8 @@ cdef class H1Engine:
         self.pending.append(data, size)
         if memcmp(self.pending.data(), b"HTTP/1.", min(self.pending.filled, 7)):
             raise RemoteProtocolError(
-                f"illegal status line: {shown(self.pending.data(), self.pending.filled)} does not begin with HTTP/1. (RFC 9112, 4)"
+                f"illegal status line: {shown(self.pending.data(), self.pending.filled)} "
+                "does not begin with HTTP/1. (RFC 9112, 4)"
             )
         end = block_end(self.pending.data(), self.pending.filled, self.scanned)
         if end < 0 and self.pending.filled <= HEAD_LIMIT:
@@ -365,8 +371,10 @@ cdef class H1Engine:
                 raise RemoteProtocolError(f"illegal header line: {shown(line, line_size)} (RFC 9112, 5)")
             value = line + name_size + 1
             value_size = line_size - name_size - 1
-            if not all_of(value, value_size, VALUE_OCTET) and value_size:
-                raise RemoteProtocolError(f"illegal header line: {shown(line, line_size)} holds a control character (RFC 9110, 5.5)")
+            if not all_of(value, value_size, VALUE_OCTET):
+                raise RemoteProtocolError(
+                    f"illegal header line: {shown(line, line_size)} holds a control character (RFC 9110, 5.5)"
+                )
             if name_size < 6:
                 continue
             while value_size and is_blank(value[0]):
@@ -394,7 +402,8 @@ cdef class H1Engine:
                     # Only codings we asked for may come, and TE asks for none but chunked (RFC 9112, 6.1).
                     if has_chunked or value_size != 7 or not equals_lower(value, b"chunked", 7):
                         raise RemoteProtocolError(
-                            f"Transfer-Encoding {shown(value, value_size)}: only 'chunked', once, is understood (RFC 9112, 6.1)"
+                            f"Transfer-Encoding {shown(value, value_size)}: "
+                            "only 'chunked', once, is understood (RFC 9112, 6.1)"
                         )
                     has_chunked = True
             elif name_size == 16:
@@ -409,7 +418,7 @@ cdef class H1Engine:
         return self.begin_body(has_chunked, has_close, has_keep_alive, has_upgrade)
 
     cdef int take_status_line(self, const char* line, Py_ssize_t size) except -1:
-        """HTTP-version SP status-code [SP reason-phrase] (RFC 9112, 4). A missing last SP is forgiven: servers omit it."""
+        """HTTP-version SP status-code [SP reason-phrase] (RFC 9112, 4). Servers omit the last SP: that is forgiven."""
         cdef Exchange exchange = self.exchange
         if (
             size < 12
@@ -450,7 +459,9 @@ cdef class H1Engine:
             return 0
         if status == 101:
             if not (exchange.asks_upgrade and has_upgrade and self.minor_version == 1):
-                raise RemoteProtocolError("101 Switching Protocols without an upgrade that was asked for (RFC 9110, 15.2.2)")
+                raise RemoteProtocolError(
+                    "101 Switching Protocols without an upgrade that was asked for (RFC 9110, 15.2.2)"
+                )
             exchange.is_tunnel = True
         elif exchange.answers_connect and 200 <= status < 300:
             exchange.is_tunnel = True
@@ -489,7 +500,7 @@ cdef class H1Engine:
         return 0
 
     cdef Py_ssize_t receive_chunked(self, const char* data, Py_ssize_t size) except -1:
-        """Octets of a chunk's size line or of the line end after its data (RFC 9112, 7.1). Bare CR or LF is an error."""
+        """Octets of a chunk's size line or of the line end after its data (RFC 9112, 7.1). No bare CR or LF."""
         cdef Py_ssize_t i
         cdef char octet
         cdef int digit
@@ -558,7 +569,9 @@ cdef class H1Engine:
         while line < at + end:
             line_size = <const char*>memchr(line, 10, at + end - line) - line
             if line_size == 0 or line[line_size - 1] != 13:
-                raise RemoteProtocolError(f"illegal trailer line: {shown(line, line_size)} ends with a bare LF (RFC 9112, 7.1.2)")
+                raise RemoteProtocolError(
+                    f"illegal trailer line: {shown(line, line_size)} ends with a bare LF (RFC 9112, 7.1.2)"
+                )
             if line_size > 1:
                 field_count += 1
                 name_size = token_length(line, line_size - 1)
@@ -567,7 +580,7 @@ cdef class H1Engine:
                     or name_size == 0
                     or name_size == line_size - 1
                     or line[name_size] != 58
-                    or (line_size - name_size > 2 and not all_of(line + name_size + 1, line_size - name_size - 2, VALUE_OCTET))
+                    or not all_of(line + name_size + 1, line_size - name_size - 2, VALUE_OCTET)
                 ):
                     raise RemoteProtocolError(f"illegal trailer line: {shown(line, line_size - 1)} (RFC 9112, 5)")
             line += line_size + 1

@@ -5,7 +5,7 @@ Everything a caller can put into a request head is refused here, before the firs
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
-from .wire cimport TOKEN_OCTET, VALUE_OCTET, all_of, is_blank, token_length
+from .wire cimport VALUE_OCTET, all_of, is_blank, token_length
 
 from httpfast._exceptions import LocalProtocolError
 

@@ -83,7 +83,7 @@ cdef class Origin:
         self.held = WaiterQueue.__new__(WaiterQueue)
 
     cdef RequestHead head_for(self, tuple fields):
-        """The encoded head of these fields. A client repeats itself: the last one is kept, known by the tuple's identity."""
+        """The encoded head of these fields. The last one is kept, known by the tuple's identity: clients repeat it."""
         if fields is not self.last_fields:
             self.last_head = RequestHead(fields)
             self.last_fields = fields
@@ -98,8 +98,8 @@ cdef class PoolState:
         max_idle: idle connections kept, None for no limit.
         max_per_origin: connections open at a time to one origin, None for no limit.
         keepalive_expiry: seconds that an idle connection is kept, None for no limit.
-        late_binding: a waiter whose dial is under way takes any connection that comes free first. Not for threads, which
-            are busy while they dial.
+        late_binding: a waiter whose dial is under way takes any connection that comes free first. Not for threads,
+            which are busy while they dial.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ cdef class PoolState:
         return self.grant_next(origin)
 
     cpdef int leave(self, Waiter waiter) except -1:
-        """A waiter gives up. Its slot, if it has one for a dial, stays taken until that dial has ended: see `vacate`."""
+        """A waiter gives up. A slot that it has for a dial stays taken until the dial has ended: see `vacate`."""
         if waiter.queue is not None:
             waiter.queue.remove(waiter)
             self.forget_if_unused(waiter.origin)

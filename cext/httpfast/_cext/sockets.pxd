@@ -29,7 +29,9 @@ cdef extern from *:
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0
     #endif
-    static inline Py_ssize_t httpfast_recv(int fd, char *data, Py_ssize_t size) { return recv(fd, data, (size_t)size, 0); }
+    static inline Py_ssize_t httpfast_recv(int fd, char *data, Py_ssize_t size) {
+        return recv(fd, data, (size_t)size, 0);
+    }
     static inline Py_ssize_t httpfast_send(int fd, const char *data, Py_ssize_t size) {
         return send(fd, data, (size_t)size, MSG_NOSIGNAL);
     }

@@ -27,7 +27,7 @@ $(VENV)/ready: pyproject.toml
 
 # The core is compiled in place, so that an edit of a Python file needs no build.
 $(VENV)/built: $(VENV)/ready $(SOURCES)
-	$(PIP) install --quiet --no-build-isolation --editable .
+	$(PIP) install -qq --no-build-isolation --editable .
 	touch $@
 
 # The real servers that some tests use; those tests skip and say so where they are missing.
@@ -53,7 +53,7 @@ package: $(VENV)/ready
 
 # The whole suite on the build with every run-time check of Cython on.
 debug: $(VENV)/ready servers
-	HTTPFAST_BUILD=debug $(PIP) install --quiet --no-build-isolation --editable .
+	HTTPFAST_BUILD=debug $(PIP) install -qq --no-build-isolation --editable .
 	rm -f $(VENV)/built
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

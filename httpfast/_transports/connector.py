@@ -6,13 +6,13 @@ by the drivers, `push` for event loops and `pull` for blocking sockets; this mod
 
 from __future__ import annotations
 
-import socket
 from time import monotonic
 
 from .._exceptions import ConnectError, ConnectTimeout, PoolTimeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
@@ -107,6 +107,8 @@ def open_socket(info: AddressInfo, route: Route) -> socket.socket:
     Raises:
         OSError: the system has no more, or the options or the local address do not fit.
     """
+    import socket
+
     sock = socket.socket(info[0], info[1], info[2])
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

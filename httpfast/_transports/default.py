@@ -8,7 +8,6 @@ handle_request ──► pool.checkout / acquire ──► connection ──► 
 from __future__ import annotations
 
 import os
-from asyncio import get_running_loop
 from time import monotonic
 from weakref import WeakSet
 
@@ -416,6 +415,10 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         self._limits = limits
         self._replay = replay
         self._pool: AsyncPool | None = None
+        # Imported with the first transport that needs a loop: asyncio takes longer than the rest of the package.
+        from asyncio import get_running_loop
+
+        self._running_loop = get_running_loop
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send one request and return its response.
@@ -426,7 +429,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         """
         key, exchange = _exchange_for(request)
         pool = self._pool
-        if pool is None or pool.loop is not get_running_loop():
+        if pool is None or pool.loop is not self._running_loop():
             pool = self._open_pool()
         connection = pool.checkout(key)
         if connection is None:
@@ -461,14 +464,14 @@ class AsyncHTTPTransport(AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections; returns when the system has taken back their sockets."""
         pool, self._pool = self._pool, None
-        if pool is not None and pool.loop is get_running_loop():
+        if pool is not None and pool.loop is self._running_loop():
             await pool.aclose()
 
     def _open_pool(self) -> AsyncPool:
         """The pool of the running loop. What another loop has left behind is dropped: it cannot be awaited any more."""
         if self._pool is not None:
             self._pool.forget()
-        self._pool = AsyncPool(self._route, self._limits, get_running_loop())
+        self._pool = AsyncPool(self._route, self._limits, self._running_loop())
         return self._pool
 
     def _give_up(self, connection: Connection, exchange: Exchange) -> None:

@@ -10,17 +10,16 @@ or its connection goes idle. A thread dials for itself.
 
 from __future__ import annotations
 
-import asyncio
-import threading
+from _thread import TIMEOUT_MAX, allocate_lock
 from time import monotonic
 
-from .._cext.aio import ReadBuffer
 from .._cext.pool import PoolState
 from .._exceptions import ConnectError
 from .connector import NEVER, Route, connect_timeout, pool_timeout, time_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
     from typing import Any
 
@@ -93,6 +92,8 @@ class AsyncPool:
     """
 
     def __init__(self, route: Route, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        from .._cext.aio import ReadBuffer
+
         self.route = route
         self.loop = loop
         self.state = _state(limits, late_binding=True)
@@ -181,6 +182,8 @@ class AsyncPool:
         for task in self._dials:
             task.cancel()
         if self._dials:
+            import asyncio
+
             await asyncio.wait(self._dials)
         for connection in list(self._open):
             connection.close()
@@ -287,7 +290,7 @@ class Pool:
     def __init__(self, route: Route, limits: Limits) -> None:
         self.route = route
         self.state = _state(limits, late_binding=False)
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._open: set[ThreadConnection] = set()
 
     def checkout(self, key: OriginKey) -> ThreadConnection | None:
@@ -314,7 +317,7 @@ class Pool:
         with self._lock:
             waiter = self.state.enter(key, fresh)
             if not waiter.may_dial:
-                waiter.wake = threading.Lock()
+                waiter.wake = allocate_lock()
                 waiter.wake.acquire()
         self._close_discarded()
         if waiter.wake is not None:
@@ -369,7 +372,7 @@ class Pool:
     def _wait(self, waiter: Waiter, limit: float | None) -> None:
         """Block until it is the waiter's turn. Raises PoolTimeout."""
         try:
-            is_served = waiter.wake.acquire(timeout=-1 if limit is None else min(limit, threading.TIMEOUT_MAX))
+            is_served = waiter.wake.acquire(timeout=-1 if limit is None else min(limit, TIMEOUT_MAX))
             with self._lock:
                 # Served between the end of the wait and here: then that stands.
                 if is_served or waiter.connection is not None or waiter.may_dial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .reading import answered, assert_refused, chunked, outcome_of
+from .reading import answered, assert_refused, chunked, outcome_of, request_head
 from .test_request_head import CONTROLS, octet_id
 
 LAST = b"0\r\n\r\n"
@@ -232,8 +232,6 @@ def test_trailer_line_that_is_no_field_is_refused(lines: bytes):
 
 
 def test_trailers_of_one_response_are_not_those_of_the_next():
-    from .reading import request_head
-
     engine, first = answered(chunked(b"0\r\nA: b\r\n\r\n"))
     second, _ = engine.begin("GET", b"/", request_head())
     engine.receive_data(chunked(LAST))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from httpfast import LocalProtocolError
+from httpfast import LocalProtocolError, RemoteProtocolError
 from httpfast._cext.exchange import Exchange
 from httpfast._cext.h1 import H1Engine
 from httpfast._cext.headers import RequestHead
 
-from .reading import CHUNKED, HOST, RemoteProtocolError, asked, bare_head, request_head, response
+from .reading import CHUNKED, HOST, asked, bare_head, request_head, response
 
 JOIN_LIMIT = 64 * 1024
 COMPLETE = response(b"Content-Length: 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httpfast import RemoteProtocolError
+from httpfast._cext.h1 import H1Engine
 
 from .reading import CHUNKED, answered, asked, assert_refused, bare_head, chunked, outcome_of, response
 
@@ -241,8 +242,6 @@ def test_octets_after_a_complete_response_end_the_connection(name: str, together
 
 def test_octets_before_the_first_request_end_the_connection():
     """H1-15."""
-    from httpfast._cext.h1 import H1Engine
-
     engine = H1Engine()
 
     engine.receive_data(NEXT)

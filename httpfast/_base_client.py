@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from time import monotonic
+from time import monotonic, perf_counter
 
 from ._auth import Auth, BasicAuth, FunctionAuth
 from ._config import DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Timeout
@@ -35,13 +35,23 @@ if TYPE_CHECKING:
     )
 
     EventHooks = Mapping[str, list[Callable[..., Any]]]
+    Fields = tuple[tuple[bytes, bytes, bytes], ...]
+    # The URL, the fields, and the client's own fields that these were made of.
+    Prepared = tuple[URL, Fields, Fields]
 
 __all__ = ["USE_CLIENT_DEFAULT", "BaseClient", "ClientState", "UseClientDefault"]
 
 logger = logging.getLogger("httpfast")
 
-# URLs a client remembers with the fields that go to them. Each takes about 1 KiB.
-_PREPARED_URLS = 1024
+# URLs that a client remembers with the fields that go to them: about 1 KiB each, and none that is longer than this.
+_PREPARED_URLS = 1_024
+_PREPARED_DROPPED = 64
+_PREPARED_LENGTH = 2_048
+
+# Methods for which nothing is said about a body that is not there, as `Request` spells them.
+_BODILESS = {method: method for method in ("GET", "HEAD", "OPTIONS", "DELETE")}
+
+_new = object.__new__
 
 
 class UseClientDefault:
@@ -77,6 +87,10 @@ def _default_user_agent() -> str:
     return f"python-httpfast/{__version__}"
 
 
+# Enum members are slow to look up.
+_OPENED = ClientState.OPENED
+
+
 class BaseClient:
     """The settings of a client. See `Client` for the arguments."""
 
@@ -95,8 +109,8 @@ class BaseClient:
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
     ) -> None:
-        # URL text -> the URL and the fields that a request without a body sends there; emptied when a setting changes.
-        self._prepared: dict[str, tuple[URL, tuple[tuple[bytes, bytes, bytes], ...], object]] = {}
+        # URL text -> what a request without a body needs to go there; emptied when a setting changes.
+        self._prepared: dict[str, Prepared] = {}
         self._base_url = self._enforce_trailing_slash(URL(base_url))
         self._auth = self._build_auth(auth)
         self._params = QueryParams(params)
@@ -197,6 +211,7 @@ class BaseClient:
     @params.setter
     def params(self, params: QueryParamTypes) -> None:
         self._params = QueryParams(params)
+        self._prepared.clear()
 
     # Making a request
 
@@ -219,7 +234,11 @@ class BaseClient:
 
         Args and Raises: as for `Request`, and timeout: see `Timeout`.
         """
-        extensions = self._merge_extensions(timeout, extensions)
+        if extensions is None and timeout is USE_CLIENT_DEFAULT:
+            # A copy: whoever changes it means this request only.
+            extensions = {"timeout": self._timeout._extension.copy()}
+        else:
+            extensions = self._merge_extensions(timeout, extensions)
         if (
             content is None
             and data is None
@@ -229,17 +248,31 @@ class BaseClient:
             and headers is None
             and cookies is None
             and url.__class__ is str
-            and self._cookies._is_empty
-            and not self._params
+            and method in _BODILESS
         ):
             prepared = self._prepared.get(url)
             if prepared is None or prepared[2] is not self._headers._fields:
                 prepared = self._prepare(url)
-            if method not in ("POST", "PUT", "PATCH", "QUERY") and method.isupper():
-                return self._bodiless_request(method, prepared, extensions)
+            if prepared is not None:
+                # What `Request` would make, of parts that are ready.
+                request = _new(Request)
+                own_headers = _new(Headers)
+                own_headers._fields = prepared[1]
+                state = request.__dict__
+                state["method"] = _BODILESS[method]
+                state["url"] = prepared[0]
+                state["headers"] = own_headers
+                state["extensions"] = extensions
+                state["_content"] = b""
+                if "jar" in self._cookies.__dict__:
+                    self._bind_cookies(prepared[0])
+                    self._cookies.set_cookie_header(request)
+                return request
+        merged_url = self._merge_url(url)
+        self._bind_cookies(merged_url)
         return Request(
             method,
-            self._merge_url(url),
+            merged_url,
             content=content,
             data=data,
             files=files,
@@ -250,32 +283,23 @@ class BaseClient:
             extensions=extensions,
         )
 
-    def _bodiless_request(
-        self,
-        method: str,
-        prepared: tuple[URL, tuple[tuple[bytes, bytes, bytes], ...], object],
-        extensions: dict[str, Any],
-    ) -> Request:
-        """What `Request(method, url, headers=self.headers)` makes, from parts that are ready."""
-        request = Request.__new__(Request)
-        headers = Headers.__new__(Headers)
-        headers._fields = prepared[1]
-        state = request.__dict__
-        state["method"] = method
-        state["url"] = prepared[0]
-        state["headers"] = headers
-        state["extensions"] = extensions
-        state["_content"] = b""
-        return request
+    def _prepare(self, url: str) -> Prepared | None:
+        """Parse a URL and make the fields for it; both are kept for the next request to it.
 
-    def _prepare(self, url: str) -> tuple[URL, tuple[tuple[bytes, bytes, bytes], ...], object]:
-        """Parse a URL and make the fields for it; both are kept for the next request to it."""
-        fields = self._headers._fields
-        merged = self._merge_url(url)
-        request = Request("GET", merged, headers=self._headers)
-        if len(self._prepared) >= _PREPARED_URLS:
-            del self._prepared[next(iter(self._prepared))]
-        prepared = self._prepared[url] = (merged, request.headers._fields, fields)
+        Returns: None in a subclass that has its own way to merge a part.
+        """
+        own = type(self)
+        if any(getattr(own, name) is not merge for name, merge in _MERGES):
+            return None
+        client_fields = self._headers._fields
+        request = Request("GET", self._merge_url(url), params=self._merge_queryparams(None), headers=self._headers)
+        prepared = request.url, request.headers._fields, client_fields
+        if len(url) <= _PREPARED_LENGTH:
+            if len(self._prepared) >= _PREPARED_URLS:
+                # Some at a time, from a copy: another thread may be here too.
+                for oldest in tuple(self._prepared)[:_PREPARED_DROPPED]:
+                    self._prepared.pop(oldest, None)
+            self._prepared[url] = prepared
         return prepared
 
     def _merge_extensions(
@@ -285,8 +309,8 @@ class BaseClient:
             return dict(extensions)
         chosen = self._timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
         if extensions is None:
-            return {"timeout": chosen._extension}
-        return {**extensions, "timeout": chosen._extension}
+            return {"timeout": chosen.as_dict()}
+        return {**extensions, "timeout": chosen.as_dict()}
 
     def _merge_url(self, url: URLTypes) -> URL:
         """An absolute URL as it is; a relative one appended to `base_url`."""
@@ -297,11 +321,18 @@ class BaseClient:
         return self._base_url.copy_with(raw_path=merged)
 
     def _merge_cookies(self, cookies: CookieTypes | None) -> CookieTypes | None:
-        if cookies or not self._cookies._is_empty:
-            merged = Cookies(self._cookies)
-            merged.update(cookies)
-            return merged
-        return cookies
+        if not cookies:
+            return self._cookies
+        merged = Cookies(self._cookies)
+        merged.update(cookies)
+        return merged
+
+    def _bind_cookies(self, url: URL) -> None:
+        """Keep the cookies that were given to the client without a domain to the host of its first request."""
+        if not self._cookies._is_empty:
+            host = url._origin_key[1]
+            if host:
+                self._cookies._bind(host.decode("ascii"))
 
     def _merge_headers(self, headers: HeaderTypes | None) -> HeaderTypes:
         merged = Headers(self._headers)
@@ -335,13 +366,15 @@ class BaseClient:
     def _build_request_auth(self, request: Request, auth: AuthTypes | UseClientDefault | None) -> Auth | None:
         """The scheme for a request: the call's, else the client's, else Basic with the URL's userinfo."""
         chosen = self._auth if isinstance(auth, UseClientDefault) else self._build_auth(auth)
-        if chosen is None and request.url.userinfo:
-            return BasicAuth(username=request.url.username, password=request.url.password)
+        if chosen is None and request.url._uri_reference.userinfo:
+            username, password = request.url.username, request.url.password
+            if username or password:
+                return BasicAuth(username=username, password=password)
         return chosen
 
     def _open(self) -> None:
         """Raises RuntimeError when the client was closed."""
-        if self._state is ClientState.CLOSED:
+        if self.is_closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
         self._state = ClientState.OPENED
 
@@ -371,9 +404,11 @@ class BaseClient:
         state = response.__dict__
         state["_request"] = request
         state["_started"] = started
+        if "_raw" in state:
+            state["_finished"] = perf_counter()
         state["default_encoding"] = self._default_encoding
-        head = state.get("_head")
-        if head is None or head.has_set_cookie:
+        # Fields that nobody has looked at are those of the head, which knows whether there is a cookie in it.
+        if "headers" in state or (head := response._head) is None or head.has_set_cookie:
             self._cookies.extract_cookies(response)
         if logger.isEnabledFor(logging.INFO):
             logger.info(
@@ -384,3 +419,9 @@ class BaseClient:
                 response.status_code,
                 response.reason_phrase,
             )
+
+
+# What `_prepare` may leave out when no subclass has its own.
+_MERGES = [
+    (name, getattr(BaseClient, name)) for name in ("_merge_url", "_merge_headers", "_merge_queryparams", "_merge_cookies", "headers", "params", "cookies", "base_url")
+]

@@ -52,7 +52,8 @@ cdef class H1Engine:
     cdef int size_digits                # hexadecimal digits read of this chunk's size
     cdef bint blank_seen                # white space after this chunk's size: no more digits
     cdef Py_ssize_t extension_bytes     # chunk extensions read in this body
-    cdef int informational_count        # 1xx responses to this request
+    cdef int informational_count        # 1xx responses to this request, and the octets of their heads
+    cdef Py_ssize_t informational_bytes
     cdef int minor_version              # of the response
 
     cdef bytes send_request(self, Exchange exchange, bytes method, bytes target, RequestHead head, bytes body)

@@ -26,7 +26,6 @@ cdef enum:
     FIELD_LIMIT = 1000
     INFORMATIONAL_LIMIT = 32
     EXTENSION_LIMIT = 16 * 1024
-    JOIN_LIMIT = 64 * 1024             # a body up to this size goes out in one write with its head
     PREALLOCATE_LIMIT = 64 * 1024 * 1024  # a longer body grows as it comes: a peer's claim alone takes no memory
     DIRECT_LIMIT = 4 * 1024            # at least this much missing before reads go straight into the body
     SIZE_DIGITS = 16
@@ -54,30 +53,33 @@ cdef Py_ssize_t block_end(const char* data, Py_ssize_t size, Py_ssize_t start) n
             return at + 2 - data
 
 
-cdef int64_t parse_length(const char* value, Py_ssize_t size) except -1:
-    """A Content-Length value: digits, or a list of the same digits (RFC 9110, 8.6). At most 2**63 - 1."""
-    cdef int64_t length = -1, number
-    cdef Py_ssize_t i = 0, first
-    while True:
-        first = i
-        number = 0
-        while i < size and 48 <= value[i] <= 57:
-            if number > (LENGTH_LIMIT - (value[i] - 48)) // 10:
-                raise RemoteProtocolError(f"Content-Length {shown(value, size)} is too large (RFC 9110, 8.6)")
-            number = number * 10 + (value[i] - 48)
-            i += 1
-        if i == first or (length >= 0 and number != length):
-            raise RemoteProtocolError(f"Invalid Content-Length {shown(value, size)} (RFC 9110, 8.6)")
-        length = number
+cdef int64_t parse_length(const char* value, Py_ssize_t size, Py_ssize_t* digits) except -1:
+    """A Content-Length value: digits, or a list of the very same digits (RFC 9110, 8.6). At most 2**63 - 1.
+
+    `digits` is set to how many the number has: they stand at the start of the value.
+    """
+    cdef int64_t length = 0
+    cdef Py_ssize_t count = 0, i
+    while count < size and 48 <= value[count] <= 57:
+        if length > (LENGTH_LIMIT - (value[count] - 48)) // 10:
+            raise RemoteProtocolError(f"Content-Length {shown(value, size)} is too large (RFC 9110, 8.6)")
+        length = length * 10 + (value[count] - 48)
+        count += 1
+    i = digits[0] = count
+    while count:
         while i < size and is_blank(value[i]):
             i += 1
         if i == size:
             return length
         if value[i] != 44:
-            raise RemoteProtocolError(f"Invalid Content-Length {shown(value, size)} (RFC 9110, 8.6)")
+            break
         i += 1
         while i < size and is_blank(value[i]):
             i += 1
+        if size - i < count or memcmp(value + i, value, count):
+            break
+        i += count
+    raise RemoteProtocolError(f"Invalid Content-Length {shown(value, size)} (RFC 9110, 8.6)")
 
 
 cdef bint list_holds(const char* value, Py_ssize_t size, const char* option, Py_ssize_t option_size) noexcept:
@@ -127,17 +129,20 @@ cdef class H1Engine:
     # Sending
 
     cdef bytes send_request(self, Exchange exchange, bytes method, bytes target, RequestHead head, bytes body):
-        """Begin an exchange: the octets of the head, with the body when it is small.
+        """Begin an exchange: the octets of the head, and of the body where it is given.
 
-        `body` is the whole body, or None when it will come through `send_body`. A body above JOIN_LIMIT is not
-        joined: the caller writes it after the head. Raises LocalProtocolError before anything has changed.
+        `body` is the whole body, or None when it will come through `send_body`. It is copied behind the head, so that
+        both go out in one write: large ones had better come in pieces. Raises LocalProtocolError before anything has
+        changed.
         """
         cdef Py_ssize_t size = 0 if body is None else PyBytes_GET_SIZE(body)
-        cdef Py_ssize_t method_size, target_size, block_size, joined
+        cdef Py_ssize_t method_size, target_size, block_size
         cdef bytes request
         cdef char* out
-        if self.receiving != IDLE or self.sending != SEND_IDLE:
-            raise LocalProtocolError("The connection is not idle: HTTP/1.1 has one exchange at a time (RFC 9112, 9.3)")
+        if not self.can_reuse():
+            raise LocalProtocolError(
+                "The connection is not idle, or may not be used again: one exchange at a time (RFC 9112, 9.3)"
+            )
         check_target(target)
         target_size = PyBytes_GET_SIZE(target)
         if not head.has_host:
@@ -169,12 +174,12 @@ cdef class H1Engine:
         self.receiving = HEAD
         self.keep_alive = not head.asks_close
         self.informational_count = 0
+        self.informational_bytes = 0
         self.extension_bytes = 0
 
-        joined = size if size <= JOIN_LIMIT else 0
         method_size = PyBytes_GET_SIZE(method)
         block_size = PyBytes_GET_SIZE(head.block)
-        request = PyBytes_FromStringAndSize(NULL, method_size + target_size + block_size + joined + 12)
+        request = PyBytes_FromStringAndSize(NULL, method_size + target_size + block_size + size + 12)
         out = PyBytes_AS_STRING(request)
         memcpy(out, PyBytes_AS_STRING(method), method_size)
         out += method_size
@@ -184,13 +189,13 @@ cdef class H1Engine:
         memcpy(out, b" HTTP/1.1\r\n", 11)
         out += 11
         memcpy(out, PyBytes_AS_STRING(head.block), block_size)
-        if joined:
-            memcpy(out + block_size, PyBytes_AS_STRING(body), joined)
+        if size:
+            memcpy(out + block_size, PyBytes_AS_STRING(body), size)
         return request
 
     cpdef bytes send_body(self, data):
         """Frame a piece of the request's body. Raises LocalProtocolError when it passes the Content-Length."""
-        cdef bytes octets = data if type(data) is bytes else bytes(data)
+        cdef bytes octets = data if type(data) is bytes else bytes(memoryview(data))
         cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
         if size == 0:
             return b""
@@ -286,6 +291,7 @@ cdef class H1Engine:
         self.keep_alive = False
         if state == UNTIL_CLOSE and not is_truncation:
             self.finish()
+            self.receiving = DEAD
             return 0
         if state == TUNNEL:
             self.receiving = DEAD
@@ -317,7 +323,7 @@ cdef class H1Engine:
         self.exchange.was_answered = True
         if before == 0:
             end = block_end(data, size, 0)
-            if 0 < end <= HEAD_LIMIT:
+            if 0 < end <= HEAD_LIMIT - self.informational_bytes:
                 self.take_head(data, end)
                 return end
         self.pending.append(data, size)
@@ -327,11 +333,13 @@ cdef class H1Engine:
                 "does not begin with HTTP/1. (RFC 9112, 4)"
             )
         end = block_end(self.pending.data(), self.pending.filled, self.scanned)
-        if end < 0 and self.pending.filled <= HEAD_LIMIT:
+        if end < 0 and self.pending.filled <= HEAD_LIMIT - self.informational_bytes:
             self.scanned = max(self.pending.filled - 2, 0)
             return size
-        if end < 0 or end > HEAD_LIMIT:
-            raise RemoteProtocolError(f"The response's head is longer than {HEAD_LIMIT} octets")
+        if end < 0 or end > HEAD_LIMIT - self.informational_bytes:
+            raise RemoteProtocolError(
+                f"The response's head, with the informational ones before it, is longer than {HEAD_LIMIT} octets"
+            )
         self.scanned = 0
         self.take_head(self.pending.data(), end)
         self.pending.clear()
@@ -344,7 +352,8 @@ cdef class H1Engine:
         cdef const char* line = data
         cdef const char* next_line = <const char*>memchr(data, 10, size) + 1
         cdef const char* value
-        cdef Py_ssize_t line_size, name_size, value_size
+        cdef const char* length_value = NULL
+        cdef Py_ssize_t line_size, name_size, value_size, digits = 0, length_digits = 0
         cdef int field_count = 0
         cdef bint has_chunked = False, has_close = False, has_keep_alive = False, has_upgrade = False
         cdef bytes location = None
@@ -384,11 +393,14 @@ cdef class H1Engine:
                 value_size -= 1
             if name_size == 14:
                 if equals_lower(line, b"content-length", 14):
-                    self.missing = parse_length(value, value_size)
-                    if exchange.content_length >= 0 and exchange.content_length != self.missing:
+                    self.missing = parse_length(value, value_size, &digits)
+                    if length_value != NULL and (length_digits != digits or memcmp(length_value, value, digits)):
                         raise RemoteProtocolError(
-                            f"Content-Length is both {exchange.content_length} and {self.missing} (RFC 9112, 6.3)"
+                            f"Content-Length is both {shown(length_value, length_digits)} "
+                            f"and {shown(value, value_size)} (RFC 9112, 6.3)"
                         )
+                    length_value = value
+                    length_digits = digits
                     exchange.content_length = self.missing
             elif name_size == 10:
                 if equals_lower(line, b"connection", 10):
@@ -453,6 +465,7 @@ cdef class H1Engine:
                 if exchange.informational is None:
                     exchange.informational = []
                 exchange.informational.append((status, exchange.fields))
+            self.informational_bytes += PyBytes_GET_SIZE(exchange.raw)
             exchange._fields = None
             exchange.raw = None
             exchange.status_code = 0
@@ -481,7 +494,7 @@ cdef class H1Engine:
             if exchange.content_length >= 0:
                 # Transfer-Encoding wins, but two framings are how smuggling looks: nothing may follow (6.3).
                 exchange.content_length = -1
-                self.keep_alive = False
+                self.keep_alive = exchange.is_persistent = False
             self.receiving = CHUNK_SIZE
             self.missing = 0
             self.size_digits = 0
@@ -489,7 +502,7 @@ cdef class H1Engine:
             return 0
         if exchange.content_length < 0:
             self.receiving = UNTIL_CLOSE
-            self.keep_alive = False
+            self.keep_alive = exchange.is_persistent = False
             return 0
         self.missing = exchange.content_length
         if self.missing == 0:
@@ -608,8 +621,6 @@ cdef class H1Engine:
         cdef Exchange exchange = Exchange.__new__(Exchange)
         exchange.collect = collect
         cdef bytes request = self.send_request(exchange, method_bytes(method), target, head, body)
-        if body is not None and len(body) > JOIN_LIMIT:
-            request += body
         return exchange, request
 
     def receive_data(self, data):

@@ -8,6 +8,7 @@ cdef class RequestHead:
     cdef readonly bint is_chunked           # Transfer-Encoding: chunked
     cdef readonly bint has_host
     cdef readonly bint asks_close           # Connection: close
+    cdef bint has_upgrade
     cdef readonly bint asks_upgrade         # Upgrade and Connection: upgrade
     cdef readonly bint expects_continue     # Expect: 100-continue
 

@@ -28,7 +28,7 @@ cdef bytes method_bytes(str method):
     known = _methods.get(method)
     if known is not None:
         return <bytes>known
-    encoded = method.encode("utf-8", "surrogateescape")
+    encoded = method.encode("ascii", "replace")        # "?" is no token character either
     if not encoded or token_length(PyBytes_AS_STRING(encoded), len(encoded)) != len(encoded):
         raise LocalProtocolError(f"Illegal request method {shown(encoded)}: not a token (RFC 9110, 9.1)")
     return encoded
@@ -67,6 +67,7 @@ cdef class RequestHead:
         parts.append(b"\r\n")
         if self.is_chunked and self.content_length >= 0:
             raise LocalProtocolError("Content-Length and Transfer-Encoding in one request (RFC 9112, 6.2)")
+        self.asks_upgrade = self.asks_upgrade and self.has_upgrade
         self.block = b"".join(parts)
 
     cdef int take_framing(self, bytes name, bytes value) except -1:
@@ -91,6 +92,8 @@ cdef class RequestHead:
             options = [option.strip(b" \t") for option in value.lower().split(b",")]
             self.asks_close = self.asks_close or b"close" in options
             self.asks_upgrade = self.asks_upgrade or b"upgrade" in options
+        elif name == b"upgrade":
+            self.has_upgrade = True
         elif name == b"expect":
             self.expects_continue = value.lower() == b"100-continue"
         return 0

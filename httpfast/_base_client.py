@@ -374,7 +374,7 @@ class BaseClient:
 
     def _open(self) -> None:
         """Raises RuntimeError when the client was closed."""
-        if self.is_closed:
+        if self._state is ClientState.CLOSED:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
         self._state = ClientState.OPENED
 
@@ -421,7 +421,8 @@ class BaseClient:
             )
 
 
-# What `_prepare` may leave out when no subclass has its own.
+# How settings and arguments become one. Requests are made in the short way only where no subclass has its own.
 _MERGES = [
-    (name, getattr(BaseClient, name)) for name in ("_merge_url", "_merge_headers", "_merge_queryparams", "_merge_cookies", "headers", "params", "cookies", "base_url")
+    (name, getattr(BaseClient, name))
+    for name in ("_merge_headers", "_merge_queryparams", "_merge_cookies", "_merge_url", "headers", "params", "cookies")
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 
-from ._base_client import USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
+from ._base_client import _OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
-from ._exceptions import RequestError
-from ._exchange import AUTHENTICATE, HOOK, READ, SEND, exchange_steps, offer_next_request
+from ._exceptions import DecodingError, RequestError
+from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
 from ._transports.default import HTTPTransport
 from ._types import SyncByteStream
 
@@ -110,9 +110,13 @@ class Client(BaseClient):
         )
         if mounts:
             raise NotImplementedError("httpfast does not support mounts yet")
-        self._transport: BaseTransport = transport or HTTPTransport(
-            verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
-        )
+        if proxy is not None:
+            raise NotImplementedError("httpfast does not support proxies yet")
+        if transport is None:
+            transport = HTTPTransport(
+                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits
+            )
+        self._transport: BaseTransport = transport
         self._mounts: dict[Any, BaseTransport | None] = {}
 
     def _transport_for_url(self, url: URL) -> BaseTransport:
@@ -226,23 +230,27 @@ class Client(BaseClient):
             RequestError: there is no usable response.
             RuntimeError: the client was closed.
         """
-        self._open()
+        if self._state is not _OPENED:
+            self._open()
         follow = self.follow_redirects if isinstance(follow_redirects, UseClientDefault) else follow_redirects
-        self._prepare_timeout(request)
-        scheme = self._build_request_auth(request, auth)
+        timeouts = request.extensions.get("timeout")
+        if timeouts is None or "total" in timeouts:
+            self._prepare_timeout(request)
+        if auth is USE_CLIENT_DEFAULT and self._auth is None and not request.url._uri_reference.userinfo:
+            scheme = None
+        else:
+            scheme = self._build_request_auth(request, auth)
         hooks = self._event_hooks
         request.__dict__["_wants_whole"] = not stream and not hooks["response"]
-        response: Response | None = None
-        if scheme is None and not hooks["request"] and not hooks["response"]:
+        if scheme is not None or hooks["request"] or hooks["response"]:
+            response = self._drive(exchange_steps(self, request, follow), scheme, request)
+        else:
             response = self._send_single_request(request)
-            if not 300 <= response.status_code <= 399:
-                return response if stream else self._read(response)
-            if not follow or not response.has_redirect_location:
-                if response.has_redirect_location:
-                    offer_next_request(self, request, response)
-                return response if stream else self._read(response)
-        response = self._drive(exchange_steps(self, request, follow, response), scheme, request)
-        return response if stream else self._read(response)
+            if 300 <= response.status_code <= 399:
+                response = self._drive(exchange_steps(self, request, follow, response), None, request)
+        if stream or ("_finished" in response.__dict__ and "_content" in response.__dict__):
+            return response
+        return self._read(response)
 
     def _drive(self, steps: Generator[Step, Any, Response], auth: Auth | None, request: Request) -> Response:
         """Carry out the steps of an exchange."""
@@ -268,7 +276,9 @@ class Client(BaseClient):
                         elif kind is HOOK:
                             result = subject(argument)
                         elif kind is READ:
-                            result = subject.read()
+                            result = self._read(subject)
+                        elif kind is DRAIN:
+                            result = self._drain(subject)
                         else:
                             result = subject.close()
                     except BaseException as error:
@@ -298,9 +308,21 @@ class Client(BaseClient):
             response._finished = perf_counter()
         return response
 
+    def _drain(self, response: Response) -> None:
+        """Read the body of a redirect, so that its connection can be used again; a large one is dropped with it."""
+        if not is_small(response):
+            response.close()
+            return
+        # What cannot be read is no reason not to go where the redirect leads.
+        with suppress(DecodingError):
+            self._read(response)
+
     def _send_single_request(self, request: Request) -> Response:
         """Hand one request to its transport."""
         transport = self._transport_for_url(request.url)
+        body = request.__dict__.get("stream")
+        if body is not None and not isinstance(body, SyncByteStream):
+            raise RuntimeError("Attempted to send an async request with a sync Client instance.")
         started = perf_counter()
         try:
             response = transport.handle_request(request)

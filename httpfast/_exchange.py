@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
     Step = tuple[str, Any, Any]
 
-__all__ = ["AUTHENTICATE", "CLOSE", "HOOK", "READ", "SEND", "exchange_steps", "redirect_request"]
+__all__ = ["AUTHENTICATE", "CLOSE", "DRAIN", "HOOK", "READ", "SEND", "exchange_steps", "is_small", "redirect_request"]
 
 # What a driver has to do, and what it sends back into the generator.
 AUTHENTICATE = "authenticate"  # give the auth flow a response (None at first): the next request, or None at its end
 SEND = "send"  # hand a request to its transport: the response
 HOOK = "hook"  # call a hook with an argument
 READ = "read"  # read a response's body
+DRAIN = "drain"  # read a redirect's body, or close it if there is too much of it
 CLOSE = "close"  # close a response
 
 # RFC 9110, 15.4: what follows these is a GET, except after a HEAD; after 301 only a POST changes.
@@ -42,6 +43,21 @@ _MOVED_PERMANENTLY = 301
 # Fields of the request that carry what only its first origin may see (RFC 9110, 15.4 and 17.16.4).
 _OF_ORIGIN = ("Authorization", "Proxy-Authorization")
 
+# Fields that are about the body, and go with it (RFC 9110, 15.4; CVE-2023-45803).
+_OF_BODY = (
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Location",
+    "Content-Type",
+    "Expect",
+    "Trailer",
+    "Transfer-Encoding",
+)
+
+# Bytes of a redirect's body, encoded or decoded, that are read to keep its connection: more is not worth the wait.
+MAX_REDIRECT_BODY_BYTES = 64 * 1024
+
 
 def exchange_steps(
     client: BaseClient, request: Request, follow_redirects: bool, response: Response | None = None
@@ -49,24 +65,41 @@ def exchange_steps(
     """The steps of one `send`; returns the final response.
 
     Args:
-        response: when it is there, the request was sent already, and this is its answer.
+        response: when it is there, the request was sent already, without authentication, and this is its answer.
+
+    Raises:
+        TooManyRedirects, RemoteProtocolError: a redirect cannot be followed.
+        RuntimeError: an auth flow yields nothing.
     """
+    # The responses that auth flows asked for more after; redirects in between are told by each response's own history.
     history: list[Response] = []
+    current = request
     if response is None:
-        request = yield AUTHENTICATE, None, None
+        current = yield AUTHENTICATE, None, None
+        if current is None:
+            raise RuntimeError("The auth flow has ended without yielding a request.")
+        _share_timeout(request, current)
     while True:
-        response = yield from _follow(client, request, follow_redirects, history, response)
+        response = yield from _follow(client, current, follow_redirects, list(history), response)
         try:
-            following = yield AUTHENTICATE, response, None
-            if following is None:
+            current = yield AUTHENTICATE, response, None
+            if current is None:
                 return response
+            _share_timeout(request, current)
             response.history = list(history)
             yield READ, response, None
         except BaseException:
             yield CLOSE, response, None
             raise
         history.append(response)
-        request, response = following, None
+        response = None
+
+
+def _share_timeout(request: Request, other: Request) -> None:
+    """Let a request that an auth flow made, for a token say, end in the time of the call that it is made for."""
+    if other is not request and "timeout" not in other.extensions:
+        shared = {name: request.extensions[name] for name in ("timeout", "deadline") if name in request.extensions}
+        other.extensions = {**other.extensions, **shared}
 
 
 def _follow(
@@ -92,11 +125,27 @@ def _follow(
                 return response
             request = redirect_request(client, request, response)
             history.append(response)
-            yield READ, response, None
+            yield DRAIN, response, None
         except BaseException:
             yield CLOSE, response, None
             raise
         response = None
+
+
+def is_small(response: Response) -> bool:
+    """Whether the body of a redirect is to be read; if a transport has received more than that, it is dropped here."""
+    state = response.__dict__
+    raw = state.get("_raw")
+    if raw is None:
+        length = response.headers.get("Content-Length", "0")
+        if length.isdecimal() and int(length) > MAX_REDIRECT_BODY_BYTES:
+            return False
+    elif len(raw) > MAX_REDIRECT_BODY_BYTES:
+        state.pop("_content", None)
+        state["_raw"] = b""
+        return False
+    response._max_content_bytes = MAX_REDIRECT_BODY_BYTES
+    return True
 
 
 def offer_next_request(client: BaseClient, request: Request, response: Response) -> None:
@@ -117,11 +166,13 @@ def redirect_request(client: BaseClient, request: Request, response: Response) -
     url = _redirect_url(request, response)
     headers = _redirect_headers(request, url, method)
     is_bodiless = method != request.method and method == "GET"
+    # Those that are bound to no host yet belong to the one that redirects, not to the one it leads to.
+    client._bind_cookies(request.url)
     following = Request(
         method,
         url,
         headers=headers,
-        cookies=client._cookies if not client._cookies._is_empty else None,
+        cookies=client._cookies,
         stream=None if is_bodiless else request.stream,
         extensions=request.extensions,
     )
@@ -134,7 +185,8 @@ def _redirect_method(request: Request, response: Response) -> str:
     method, status = request.method, response.status_code
     if status == _SEE_OTHER and method != "HEAD":
         return "GET"
-    if status == _FOUND and method != "HEAD":
+    # Only 303 changes a QUERY: its answer may be somewhere else, but the question stays.
+    if status == _FOUND and method not in ("HEAD", "QUERY"):
         return "GET"
     if status == _MOVED_PERMANENTLY and method == "POST":
         return "GET"
@@ -173,8 +225,8 @@ def _redirect_headers(request: Request, url: URL, method: str) -> Headers:
                 headers.pop(name, None)
         headers["Host"] = url._host_header.decode("ascii")
     if method != request.method and method == "GET":
-        headers.pop("Content-Length", None)
-        headers.pop("Transfer-Encoding", None)
+        for name in _OF_BODY:
+            headers.pop(name, None)
     # Cookies are chosen anew for the new URL.
     headers.pop("Cookie", None)
     return headers

@@ -53,7 +53,7 @@ cdef class Origin:
     cdef readonly Py_ssize_t connections       # slots taken: open connections and dials
     cdef readonly Py_ssize_t idle
     cdef readonly Py_ssize_t waiting           # waiters in any queue
-    cdef PooledConnection top                  # of the idle stack
+    cdef PooledConnection top, bottom          # of the idle stack
     cdef WaiterQueue dialing                   # waiters for which a dial runs; any connection will do for them
     cdef WaiterQueue held                      # waiters that the limit per origin holds back
     cdef tuple last_fields                     # the request fields last sent here, and their encoded head
@@ -93,3 +93,4 @@ cdef class PoolState:
     cdef int free_slot(self, Origin origin) except -1
     cdef int forget_if_unused(self, Origin origin) except -1
     cdef Waiter grant_next(self, Origin origin)
+    cdef Waiter first_common(self, Origin origin)

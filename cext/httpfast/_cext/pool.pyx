@@ -151,7 +151,7 @@ cdef class PoolState:
         waiter.ticket = self.tickets
         waiter.origin = origin
         if origin.connections >= self.max_per_origin and fresh and origin.top is not None:
-            evicted = origin.top
+            evicted = origin.bottom
             self.unlink_idle(evicted)
             self.discard(evicted)
             origin = waiter.origin = self.origin_of(key)
@@ -177,9 +177,10 @@ cdef class PoolState:
         """
         cdef Origin origin = connection.origin
         cdef Waiter waiter = origin.dialing.first
-        cdef Waiter common = self.queue.first
+        cdef Waiter common
         if not connection.is_counted:
             return None
+        common = self.first_common(origin)
         if waiter is None or (origin.held.first is not None and origin.held.first.ticket < waiter.ticket):
             waiter = origin.held.first
         if waiter is None and common is None:
@@ -277,7 +278,9 @@ cdef class PoolState:
         connection.is_idle = True
         connection.idle_since = now
         connection.below = origin.top
-        if origin.top is not None:
+        if origin.top is None:
+            origin.bottom = connection
+        else:
             origin.top.above = connection
         origin.top = connection
         connection.older = self.newest
@@ -300,7 +303,9 @@ cdef class PoolState:
             origin.top = connection.below
         else:
             connection.above.below = connection.below
-        if connection.below is not None:
+        if connection.below is None:
+            origin.bottom = connection.above
+        else:
             connection.below.above = connection.above
         if connection.older is None:
             self.oldest = connection.newer
@@ -342,7 +347,7 @@ cdef class PoolState:
     cdef Waiter grant_next(self, Origin origin):
         """A slot of `origin` has come free: the oldest waiter that may now dial takes it."""
         cdef Waiter held = origin.held.first if origin.connections < self.max_per_origin else None
-        cdef Waiter chosen = self.queue.first
+        cdef Waiter chosen = self.first_common(None)
         if held is not None and (chosen is None or held.ticket < chosen.ticket):
             chosen = held
         if chosen is None or self.connections >= self.max_connections:
@@ -354,3 +359,15 @@ cdef class PoolState:
             self.queue.insert(held)
         self.take_slot(chosen.origin, chosen)
         return chosen
+
+    cdef Waiter first_common(self, Origin origin):
+        """The first of the common queue that a free slot, or a connection of `origin`, can serve.
+
+        Those before it whose origin has reached its own limit in the meantime go to that origin's queue.
+        """
+        cdef Waiter waiter = self.queue.first
+        while waiter is not None and waiter.origin is not origin and waiter.origin.connections >= self.max_per_origin:
+            self.queue.remove(waiter)
+            waiter.origin.held.insert(waiter)
+            waiter = self.queue.first
+        return waiter

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["delete", "get", "head", "options", "patch", "post", "put", "request", "run", "stream"]
+__all__ = ["delete", "get", "head", "options", "patch", "post", "put", "query", "request", "run", "stream"]
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -46,6 +46,9 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     """
     import asyncio
 
+    if asyncio._get_running_loop() is not None:
+        # Found out later, this would leave a loop that cannot be closed.
+        raise RuntimeError("httpfast.run() cannot be called from a running event loop")
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -316,6 +319,43 @@ def patch(
     """Send a PATCH request. See `request`."""
     return request(
         "PATCH",
+        url,
+        content=content,
+        data=data,
+        files=files,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        proxy=proxy,
+        follow_redirects=follow_redirects,
+        verify=verify,
+        timeout=timeout,
+        trust_env=trust_env,
+    )
+
+
+def query(
+    url: URLTypes,
+    *,
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    files: RequestFiles | None = None,
+    json: Any | None = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    proxy: ProxyTypes | None = None,
+    follow_redirects: bool = False,
+    verify: ssl.SSLContext | str | bool = True,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+    trust_env: bool = True,
+) -> Response:
+    """Send a QUERY request (RFC 10008): safe as GET, with a body. See `request`. Beyond httpx."""
+    return request(
+        "QUERY",
         url,
         content=content,
         data=data,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 
-from ._base_client import _OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
+from ._base_client import OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
@@ -230,7 +230,7 @@ class AsyncClient(BaseClient):
             RequestError: there is no usable response.
             RuntimeError: the client was closed.
         """
-        if self._state is not _OPENED:
+        if self._state is not OPENED:
             self._open()
         follow = self.follow_redirects if isinstance(follow_redirects, UseClientDefault) else follow_redirects
         timeouts = request.extensions.get("timeout")
@@ -278,7 +278,7 @@ class AsyncClient(BaseClient):
                         elif kind is READ:
                             result = await self._read(subject)
                         elif kind is DRAIN:
-                            result = await self._drain(subject)
+                            await self._drain(subject)
                         else:
                             result = await subject.aclose()
                     except BaseException as error:
@@ -494,6 +494,39 @@ class AsyncClient(BaseClient):
         """Send a PATCH request. See `request`."""
         return await self.request(
             "PATCH",
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    async def query(
+        self,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a QUERY request (RFC 10008): safe as GET, with a body. See `request`. Beyond httpx."""
+        return await self.request(
+            "QUERY",
             url,
             content=content,
             data=data,

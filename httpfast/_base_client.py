@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     # The URL, the fields, and the client's own fields that these were made of.
     Prepared = tuple[URL, Fields, Fields]
 
-__all__ = ["USE_CLIENT_DEFAULT", "BaseClient", "ClientState", "UseClientDefault"]
+__all__ = ["OPENED", "USE_CLIENT_DEFAULT", "BaseClient", "ClientState", "UseClientDefault"]
 
 logger = logging.getLogger("httpfast")
 
@@ -88,7 +88,7 @@ def _default_user_agent() -> str:
 
 
 # Enum members are slow to look up.
-_OPENED = ClientState.OPENED
+OPENED = ClientState.OPENED
 
 
 class BaseClient:
@@ -317,13 +317,13 @@ class BaseClient:
         merge_url = URL(url)
         if not merge_url.is_relative_url:
             return merge_url
-        merged: bytes = self._base_url.raw_path + merge_url.raw_path.lstrip(b"/")
-        return self._base_url.copy_with(raw_path=merged)
+        merged: bytes = self.base_url.raw_path + merge_url.raw_path.lstrip(b"/")
+        return self.base_url.copy_with(raw_path=merged)
 
     def _merge_cookies(self, cookies: CookieTypes | None) -> CookieTypes | None:
         if not cookies:
-            return self._cookies
-        merged = Cookies(self._cookies)
+            return self.cookies
+        merged = Cookies(self.cookies)
         merged.update(cookies)
         return merged
 
@@ -335,14 +335,13 @@ class BaseClient:
                 self._cookies._bind(host.decode("ascii"))
 
     def _merge_headers(self, headers: HeaderTypes | None) -> HeaderTypes:
-        merged = Headers(self._headers)
+        merged = Headers(self.headers)
         merged.update(headers)
         return merged
 
     def _merge_queryparams(self, params: QueryParamTypes | None) -> QueryParamTypes | None:
-        if params or self._params:
-            return self._params.merge(params)
-        return params
+        own = self.params
+        return own.merge(params) if params or own else params
 
     @staticmethod
     def _enforce_trailing_slash(url: URL) -> URL:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from time import perf_counter
 
-from ._base_client import _OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
+from ._async_client import AsyncClient
+from ._base_client import OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     )
     from ._url import URL
 
-__all__ = ["USE_CLIENT_DEFAULT", "BaseClient", "Client", "UseClientDefault"]
+# All of them: tools that intercept requests know this module by httpx's name for it.
+__all__ = ["USE_CLIENT_DEFAULT", "AsyncClient", "BaseClient", "Client", "ClientState", "UseClientDefault"]
 
 
 class Client(BaseClient):
@@ -230,7 +232,7 @@ class Client(BaseClient):
             RequestError: there is no usable response.
             RuntimeError: the client was closed.
         """
-        if self._state is not _OPENED:
+        if self._state is not OPENED:
             self._open()
         follow = self.follow_redirects if isinstance(follow_redirects, UseClientDefault) else follow_redirects
         timeouts = request.extensions.get("timeout")
@@ -278,7 +280,7 @@ class Client(BaseClient):
                         elif kind is READ:
                             result = self._read(subject)
                         elif kind is DRAIN:
-                            result = self._drain(subject)
+                            self._drain(subject)
                         else:
                             result = subject.close()
                     except BaseException as error:
@@ -494,6 +496,39 @@ class Client(BaseClient):
         """Send a PATCH request. See `request`."""
         return self.request(
             "PATCH",
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
+    def query(
+        self,
+        url: URLTypes,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Response:
+        """Send a QUERY request (RFC 10008): safe as GET, with a body. See `request`. Beyond httpx."""
+        return self.request(
+            "QUERY",
             url,
             content=content,
             data=data,

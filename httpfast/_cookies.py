@@ -103,10 +103,20 @@ class Cookies(MutableMapping[str, str]):
         if self._is_empty:
             return
         unbound = [cookie for cookie in self.jar if not cookie.domain]
+        if not unbound:
+            return
+        from copy import copy
+
         for cookie in unbound:
-            self.jar.clear("", cookie.path, cookie.name)
-            cookie.domain = host
-            self.jar.set_cookie(cookie)
+            # A copy: other `Cookies` may hold the same object.
+            bound = copy(cookie)
+            bound.domain = host
+            try:
+                self.jar.clear("", cookie.path, cookie.name)
+            except KeyError:
+                # Another thread was faster.
+                continue
+            self.jar.set_cookie(bound)
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
         """Set a cookie, for this session and for http and https alike.

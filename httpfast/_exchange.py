@@ -98,8 +98,9 @@ def exchange_steps(
 def _share_timeout(request: Request, other: Request) -> None:
     """Let a request that an auth flow made, for a token say, end in the time of the call that it is made for."""
     if other is not request and "timeout" not in other.extensions:
-        shared = {name: request.extensions[name] for name in ("timeout", "deadline") if name in request.extensions}
-        other.extensions = {**other.extensions, **shared}
+        for name in ("timeout", "deadline"):
+            if name in request.extensions:
+                other.extensions[name] = request.extensions[name]
 
 
 def _follow(
@@ -138,7 +139,7 @@ def is_small(response: Response) -> bool:
     raw = state.get("_raw")
     if raw is None:
         length = response.headers.get("Content-Length", "0")
-        if length.isdecimal() and int(length) > MAX_REDIRECT_BODY_BYTES:
+        if length.isdecimal() and (len(length) > 18 or int(length) > MAX_REDIRECT_BODY_BYTES):
             return False
     elif len(raw) > MAX_REDIRECT_BODY_BYTES:
         state.pop("_content", None)

@@ -129,7 +129,9 @@ class Request:
         if cookies:
             from ._cookies import Cookies
 
-            Cookies(cookies).set_cookie_header(self)
+            if not isinstance(cookies, Cookies):
+                cookies = Cookies(cookies)
+            cookies.set_cookie_header(self)
 
         if stream is not None:
             # Copies of a request, and requests received by a server, are to be just what they were.

@@ -336,6 +336,10 @@ class ResponseBody:
             self._finished = perf_counter()
 
     def _begin(self) -> SyncByteStream | AsyncByteStream:
+        raw = self._raw
+        if raw is not None and not self._started and self.__dict__.get("_content") is raw:
+            # No client has it yet: a transport around the one that received it may read it as if it were to come.
+            return self.stream
         if self.is_stream_consumed:
             raise StreamConsumed()
         if self.is_closed:

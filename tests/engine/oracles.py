@@ -1,4 +1,4 @@
-"""h11 and httptools (llhttp) as independent readers of the same octets: what each makes of the answer to one request."""
+"""h11 and httptools (llhttp) as independent readers of the same octets: what each makes of one answer."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Listener:
 
 
 def read_by_llhttp(stream: bytes) -> Verdict:
-    """The stream as llhttp reads it. It is not told of the method, and has no way to be told of the connection's end."""
+    """The stream as llhttp reads it. It is told neither of the method nor of the connection's end."""
     listener = _Listener()
     parser = listener.parser = httptools.HttpResponseParser(listener)
     try:

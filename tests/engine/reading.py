@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Outcome:
 def pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
     """The stream cut at these positions."""
     edges = [0, *sorted(cut for cut in set(cuts) if 0 < cut < len(stream)), len(stream)]
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 def outcome_of(

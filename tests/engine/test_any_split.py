@@ -1,4 +1,4 @@
-"""H1Engine: a stream gives the same exchange however it is cut into reads (H1-25), and what follows it changes nothing."""
+"""H1Engine: a stream is the same exchange however it is cut into reads (H1-25) and whatever follows it."""
 
 from __future__ import annotations
 

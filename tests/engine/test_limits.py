@@ -1,4 +1,4 @@
-"""H1Engine, limits: everything a peer can make us hold is bounded, tested at the limit and one above, and reading is linear.
+"""H1Engine, limits: all that a peer can make us hold is bounded, tested at and above the limit; reading is linear.
 
 Figures: 256 KiB of head or of trailers, 1,000 fields, 32 informational responses, 16 KiB of chunk extensions in a body.
 """
@@ -50,13 +50,14 @@ def octets_until_refused(reads: Iterator[bytes]) -> int:
     """How many octets are read before the engine gives up."""
     engine, exchange = asked()
     total = 0
-    with pytest.raises(RemoteProtocolError):
+    with suppress(RemoteProtocolError):
         for read in reads:
             total += len(read)
             engine.receive_data(read)
             exchange.take_body()
-            assert total < 4 * KIB * KIB, "it reads on"
-    assert engine.is_dead
+            if total >= 4 * KIB * KIB:
+                break
+    assert engine.is_dead, "it reads on"
     return total
 
 

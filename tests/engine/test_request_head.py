@@ -1,4 +1,4 @@
-"""RequestHead: what a caller may put into a request's fields, and what they say about framing (RFC 9110, 5; 9112, 6)."""
+"""RequestHead: what may stand in a request's fields, and what they say about framing (RFC 9110, 5; 9112, 6)."""
 
 from __future__ import annotations
 
@@ -89,8 +89,14 @@ def test_name_of_every_tchar_is_sent():
 
 @pytest.mark.parametrize(
     "field",
-    [("A", b"a", b"1"), (b"A", "a", b"1"), (b"A", b"a", "1"), (b"A", b"a", 1), (bytearray(b"A"), b"a", b"1"), (b"A", b"a")],
-    ids=["str-name", "str-lower", "str-value", "int-value", "bytearray-name", "pair"],
+    [
+        pytest.param(("A", b"a", b"1"), id="str-name"),
+        pytest.param((b"A", "a", b"1"), id="str-lower"),
+        pytest.param((b"A", b"a", "1"), id="str-value"),
+        pytest.param((b"A", b"a", 1), id="int-value"),
+        pytest.param((bytearray(b"A"), b"a", b"1"), id="bytearray-name"),
+        pytest.param((b"A", b"a"), id="pair"),
+    ],
 )
 def test_field_that_is_not_three_bytes_is_an_error_before_anything_is_encoded(field: Any):
     """INJ-02: an object whose text differs per call never comes this far."""
@@ -124,8 +130,11 @@ def test_content_length_that_is_valid_is_known(fields: list[tuple[bytes, bytes]]
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"-1", b"+5", b"5,5", b"5 5", b"0x10", b"1_0", b"5.0", b"1e3", b"a", "٣".encode(), b"\xb2"]
-    + [b"9223372036854775808", b"18446744073709551621", b"9" * 5000],
+    [
+        *(b"", b"-1", b"+5", b"5,5", b"5 5", b"0x10", b"1_0", b"5.0", b"1e3", b"a", b"\xd9\xa3", b"\xb2"),
+        *(b"9223372036854775808", b"18446744073709551621", b"9" * 5000),
+    ],
+    ids=lambda value: repr(value[:45]),
 )
 def test_content_length_that_is_not_one_number_is_refused(value: bytes):
     """INJ-10."""
@@ -153,7 +162,8 @@ def test_transfer_encoding_chunked_is_known_in_any_case(value: bytes):
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"identity", b"gzip", b"gzip, chunked", b"chunked, chunked", b"chunked,", b"xchunked", b"chunked;a=b"]
+    "value",
+    [b"", b"identity", b"gzip", b"gzip, chunked", b"chunked, chunked", b"chunked,", b"xchunked", b"chunked;a=b"],
 )
 def test_transfer_encoding_other_than_chunked_is_refused(value: bytes):
     with pytest.raises(LocalProtocolError, match=r"RFC 9112, 6\.1"):

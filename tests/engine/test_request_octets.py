@@ -29,7 +29,9 @@ def uploading(head: RequestHead) -> tuple[H1Engine, Exchange, bytes]:
     return engine, exchange, octets
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "QUERY", "PURGE", "m-search", "!#$%&'*+-.^_`|~09"])
+@pytest.mark.parametrize(
+    "method", ["GET", "HEAD", "DELETE", "OPTIONS", "QUERY", "PURGE", "m-search", "!#$%&'*+-.^_`|~0"]
+)
 def test_request_without_body_is_line_fields_and_empty_line(method: str):
     _, octets = H1Engine().begin(method, b"/a?b=c", bare_head(HOST, (b"Accept", b"*/*")))
 
@@ -59,7 +61,7 @@ def test_target_that_is_empty_is_refused():
 
 @pytest.mark.parametrize(
     "method",
-    ["", " ", "GET ", " GET", "GE T", "GET\r", "GET\n", "GET\r\nX: y", "GET\0", "G\tT", "G:T", "G(T", "GÉT", "G\udc80T"],
+    ["", " ", "GET ", " GET", "GE T", "GET\r", "GET\n", "G\r\nX: y", "GET\0", "G\tT", "G:T", "G(T", "GÉT", "G\udc80T"],
     ids=repr,
 )
 def test_method_that_is_no_token_is_refused(method: str):

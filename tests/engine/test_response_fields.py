@@ -124,8 +124,11 @@ def test_content_length_that_names_one_number_frames_the_body(lines: tuple[bytes
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"-6", b"+5", b"0x10", b"1_0", b"5,", b",5", b"5,,5", b"5;5", b"5 5", b"5.", b"1e1", b"a", b"5a", b"\xb2"]
-    + ["٣".encode(), b"9223372036854775808", b"18446744073709551621", b"340282366920938463463374607431768211461", b"9" * 9999],
+    [
+        *(b"", b"-6", b"+5", b"0x10", b"1_0", b"5,", b",5", b"5,,5", b"5;5", b"5 5", b"5.", b"1e1", b"a", b"5a"),
+        *(b"\xb2", b"\xd9\xa3", b"9223372036854775808", b"18446744073709551621"),
+        *(b"340282366920938463463374607431768211461", b"9" * 9999),
+    ],
     ids=lambda value: repr(value[:45]),
 )
 def test_content_length_that_is_no_number_is_refused(value: bytes):
@@ -237,7 +240,7 @@ def test_transfer_encoding_in_http_1_0_is_refused(fields: tuple[bytes, ...]):
 
 def test_location_twice_with_different_targets_is_refused():
     """H1-27."""
-    assert_refused(response(b"Location: /a", b"location: /b", status=b"302 Found"), "two different Location|Two different")
+    assert_refused(response(b"Location: /a", b"location: /b", status=b"302 Found"), "Two different")
 
 
 def test_location_twice_with_one_target_is_taken():

@@ -11,7 +11,7 @@ OCTETS = {"LF": b"\n", "CR": b"\r", "TAB": b"\t", "SP": b" ", "NUL": b"\0", "COL
 
 SAME = "the octet that stands there anyway"
 TEXT = "reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ): this octet is part of it"
-BARE_LF = "a bare LF ends a line of the head (RFC 9112, 2.2); the CR LF after it is then the empty line, the rest the body"
+BARE_LF = "a bare LF ends a line of the head (RFC 9112, 2.2); the CR LF after it is the empty line, the rest the body"
 
 # (octet, position) -> (reason phrase, why). Everything else is refused: it damages the version, the two spaces or the
 # status code, it is a control character, or it makes a field line without a colon.

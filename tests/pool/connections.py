@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from httpfast._cext.pool import Origin, PooledConnection, PoolState, Waiter
+from httpfast._cext.pool import PooledConnection, PoolState, Waiter
 
 
 class Connection(PooledConnection):
@@ -42,13 +42,3 @@ def idle(state: PoolState, key: Any, name: str = "", now: float = 0.0) -> Connec
     state.adopt(connection, waiter.origin)
     assert state.release(connection, now) is None
     return connection
-
-
-def origin(state: PoolState, key: Any) -> Origin:
-    """The pool's record of an origin; the caller has no hold on it afterwards."""
-    waiter = state.enter(key)
-    found = waiter.origin
-    state.leave(waiter)
-    if waiter.may_dial:
-        state.vacate(found)
-    return found

@@ -278,7 +278,9 @@ def test_fresh_at_the_limit_per_origin_makes_room_with_the_oldest_idle_connectio
     assert state.idle_connections() == [newest]
 
 
-@pytest.mark.parametrize("limits", [(1, None, None), (None, None, 1), (1, None, 1)], ids=["in-all", "per-origin", "both"])
+@pytest.mark.parametrize(
+    "limits", [(1, None, None), (None, None, 1), (1, None, 1)], ids=["in-all", "per-origin", "both"]
+)
 def test_fresh_at_a_limit_takes_the_slot_of_the_only_idle_connection(limits: tuple[int | None, ...]):
     state = PoolState(*limits)
     connection = idle(state, "a")
@@ -350,12 +352,13 @@ def test_dial_that_ends_serves_a_waiter_that_dials_before_one_held_back():
     first, second = state.enter("a"), state.enter("a")
     held = state.enter("a")
     state.leave(first)
+    connection = Connection()
 
-    state.adopt(Connection(), first.origin)
-    one = Connection("one")
-    state.adopt(one, first.origin)
+    state.adopt(connection, first.origin)
+    turn = state.arrive(connection, 0.0)
 
-    assert state.arrive(one, 0.0) is second
+    assert turn is second
+    assert held.connection is None
     assert not held.may_dial
 
 
@@ -418,8 +421,7 @@ def test_without_late_binding_a_waiter_that_dials_keeps_to_its_dial():
 
 
 @LATE
-def test_released_connection_of_a_busy_origin_serves_the_first_of_all_its_lines(late_binding: bool):
-    """One of the origin's waiters stands in the common line, a later one in the origin's own."""
+def test_released_connection_serves_its_own_origin_before_a_later_waiter_of_another(late_binding: bool):
     state = PoolState(2, max_per_origin=1, late_binding=late_binding)
     x, y = opened(state, "x"), opened(state, "y")
     common = state.enter("a")

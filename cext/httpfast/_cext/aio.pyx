@@ -18,8 +18,8 @@ from .sockets cimport httpfast_has_input
 from httpfast._exceptions import ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
 
 cdef enum:
-    READ_BYTES = 256 * 1024            # the shared read buffer; larger brought nothing for 10 MB bodies
-    UNREAD_LIMIT = 512 * 1024          # a streamed body pauses reading above this many octets not taken
+    READ_BYTES = 262144                # the shared read buffer; larger brought nothing for 10 MB bodies
+    UNREAD_LIMIT = 524288              # a streamed body pauses reading above this many octets not taken
     WRITABLE = 0x200                   # PyBUF_WRITE
 
 cdef double NEVER = float("inf")

@@ -32,7 +32,7 @@ from .sockets cimport (
 from httpfast._exceptions import ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
 
 cdef enum:
-    READ_BYTES = 64 * 1024
+    READ_BYTES = 65536
     WRITABLE = 0x200                   # PyBUF_WRITE
 
 cdef double NEVER = float("inf")

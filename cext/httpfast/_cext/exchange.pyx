@@ -1,3 +1,5 @@
+# cython: overflowcheck=False
+# (In checked builds Cython takes a difference of pointers for one of integers, which C compilers refuse.)
 """Exchange: one request and its answer, passed from the transport to a connection, whose engine fills it in.
 
 It outlives its place on the connection: once the response is complete the connection may serve the next request

@@ -1,3 +1,5 @@
+# cython: overflowcheck=False
+# (In checked builds Cython takes a difference of pointers for one of integers, which C compilers refuse.)
 """H1Engine: HTTP/1.1 for the client's side of one connection, sans-IO (RFC 9112). See the .pxd for its states.
 
 Framing is strict: what RFC 9112 calls invalid ends the connection, for a lenient reader is where response splitting
@@ -22,12 +24,12 @@ MAX_INFORMATIONAL = 32
 MAX_CHUNK_EXTENSION_BYTES = 16 * 1024
 
 cdef enum:
-    HEAD_LIMIT = 256 * 1024
+    HEAD_LIMIT = 262144                # the four of above; C wants literals
     FIELD_LIMIT = 1000
     INFORMATIONAL_LIMIT = 32
-    EXTENSION_LIMIT = 16 * 1024
-    PREALLOCATE_LIMIT = 64 * 1024 * 1024  # a longer body grows as it comes: a peer's claim alone takes no memory
-    DIRECT_LIMIT = 4 * 1024            # at least this much missing before reads go straight into the body
+    EXTENSION_LIMIT = 16384
+    PREALLOCATE_LIMIT = 67108864       # 64 MiB: a longer body grows as it comes: a peer's claim alone takes no memory
+    DIRECT_LIMIT = 4096                # at least this much missing before reads go straight into the body
     SIZE_DIGITS = 16
 
 cdef int64_t LENGTH_LIMIT = (<int64_t>1 << 62) - 1 + (<int64_t>1 << 62)
@@ -280,6 +282,8 @@ cdef class H1Engine:
                 data += used
                 size -= used
         except BaseException:
+            if self.receiving == HEAD:
+                self.exchange.status_code = 0      # of a head that turned out to be none
             self.receiving = DEAD
             raise
         return 0
@@ -616,7 +620,8 @@ cdef class H1Engine:
 
     # The same by Python objects, for tests and for whoever drives the engine by hand
 
-    def begin(self, str method, bytes target, RequestHead head, body=b"", *, bint collect=False):
+    def begin(self, str method not None, bytes target not None, RequestHead head not None, bytes body=b"", *,
+              bint collect=False):
         """Begin an exchange. Returns (Exchange, octets to write); `body=None` when `send_body` will bring it."""
         cdef Exchange exchange = Exchange.__new__(Exchange)
         exchange.collect = collect

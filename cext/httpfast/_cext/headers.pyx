@@ -51,6 +51,8 @@ cdef class RequestHead:
         cdef Py_ssize_t size
         self.content_length = -1
         for name, lower, value in fields:
+            if name is None or lower is None or value is None:
+                raise TypeError("A field is a triple of bytes, not of None")
             size = PyBytes_GET_SIZE(name)
             if size == 0 or token_length(PyBytes_AS_STRING(name), size) != size:
                 raise LocalProtocolError(f"Illegal header name {shown(name)}: not a token (RFC 9110, 5.1)")

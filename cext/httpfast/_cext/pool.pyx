@@ -175,11 +175,12 @@ cdef class PoolState:
         The oldest waiter that this connection, or the slot it holds, can serve has its turn: with `connection` set it
         was given the connection; with `may_dial` set its origin is another one, and this connection was discarded.
         """
-        cdef Origin origin = connection.origin
-        cdef Waiter waiter = origin.dialing.first
-        cdef Waiter common
-        if not connection.is_counted:
+        cdef Origin origin
+        cdef Waiter waiter, common
+        if connection is None or not connection.is_counted or connection.is_idle:
             return None
+        origin = connection.origin
+        waiter = origin.dialing.first
         common = self.first_common(origin)
         if waiter is None or (origin.held.first is not None and origin.held.first.ticket < waiter.ticket):
             waiter = origin.held.first
@@ -198,18 +199,22 @@ cdef class PoolState:
 
     cpdef Waiter vacate(self, Origin origin):
         """A dial failed: its slot is free. Returns the waiter that may dial now, or None."""
+        if origin is None or origin.connections == 0:
+            raise ValueError("The origin has no slot to give back")
         self.free_slot(origin)
         return self.grant_next(origin)
 
     cpdef int leave(self, Waiter waiter) except -1:
         """A waiter gives up. A slot that it has for a dial stays taken until the dial has ended: see `vacate`."""
-        if waiter.queue is not None:
+        if waiter is not None and waiter.queue is not None:
             waiter.queue.remove(waiter)
             self.forget_if_unused(waiter.origin)
         return 0
 
     cpdef int adopt(self, PooledConnection connection, Origin origin) except -1:
         """A dial has ended: the connection takes over the slot. It is in use until `release`."""
+        if connection is None or origin is None:
+            raise TypeError("A connection and its origin, not None")
         connection.origin = origin
         connection.is_counted = True
         return 0
@@ -219,9 +224,10 @@ cdef class PoolState:
 
         Those waiters each hold a slot with a dial of their own, so none of them can lose by it, whoever else waits.
         """
-        cdef Waiter waiter = connection.origin.dialing.first
-        if waiter is None:
+        cdef Waiter waiter
+        if connection is None or not connection.is_counted or connection.origin.dialing.first is None:
             return self.release(connection, now)
+        waiter = connection.origin.dialing.first
         waiter.queue.remove(waiter)
         waiter.may_dial = False
         waiter.connection = connection
@@ -229,9 +235,10 @@ cdef class PoolState:
 
     cpdef Waiter drop(self, PooledConnection connection):
         """A connection has closed, idle or in use. Returns the waiter that may dial now, or None."""
-        cdef Origin origin = connection.origin
-        if not connection.is_counted:
+        cdef Origin origin
+        if connection is None or not connection.is_counted:
             return None
+        origin = connection.origin
         if connection.is_idle:
             self.unlink_idle(connection)
         connection.is_counted = False

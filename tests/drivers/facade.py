@@ -16,6 +16,7 @@ import asyncio
 import inspect
 import ssl
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,15 @@ class Caller:
                 return
             await asyncio.sleep(0)
         raise AssertionError("%d connections are open, of which %d are idle" % self.counts)
+
+    def wait_for_waiters(self, count: int) -> None:
+        """Block until that many threads stand in the pool's line; nobody tells when one joins it."""
+        pause = threading.Event()
+        for _ in range(TURNS):
+            if self.state.waiting == count:
+                return
+            pause.wait(0.001)
+        raise AssertionError(f"{self.state.waiting} requests wait, not {count}")
 
 
 class Network:

@@ -31,7 +31,9 @@ def leak_check() -> Iterator[None]:
     unraised: list[str] = []
 
     def note(arguments: Any) -> None:
-        unraised.append(f"{arguments.err_msg or 'Exception ignored in'}: {arguments.object!r:.200}: {arguments.exc_value!r}")
+        unraised.append(
+            f"{arguments.err_msg or 'Exception ignored in'}: {arguments.object!r:.200}: {arguments.exc_value!r}"
+        )
 
     sockets, threads = set(open_sockets().values()), set(threading.enumerate())
     previous, sys.unraisablehook = sys.unraisablehook, note

@@ -352,7 +352,9 @@ async def test_nothing_of_a_request_is_seen_by_the_next(driver: Driver) -> None:
     with ScriptedPeer(steps) as peer:
         client = driver.client()
 
-        await client.put(peer.url + "/a", content=b"secret body", headers={"X-Secret": "1", "Authorization": "Bearer s"})
+        await client.put(
+            peer.url + "/a", content=b"secret body", headers={"X-Secret": "1", "Authorization": "Bearer s"}
+        )
         await client.get(peer.url + "/b")
         await client.post(peer.url + "/c", content=driver.body([b"chunk"]), headers={"X-Secret": "2"})
         await client.post(peer.url + "/d")

@@ -158,7 +158,9 @@ async def test_refused_address_is_a_connect_error(driver: Driver) -> None:
     assert client.counts == (0, 0)
 
 
-async def test_retries_dial_again(driver: Driver, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retries_dial_again(
+    driver: Driver, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("httpfast._transports.connector.BACKOFF", 0.01)
     attempts = []
     with ScriptedPeer([ReadRequest(), Send(OK)]) as peer:
@@ -172,7 +174,9 @@ async def test_retries_dial_again(driver: Driver, resolve: Callable[..., None], 
     await client.rest()
 
 
-async def test_retries_come_to_an_end(driver: Driver, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retries_come_to_an_end(
+    driver: Driver, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("httpfast._transports.connector.BACKOFF", 0.01)
     attempts: list[int] = []
     resolve(REFUSED)
@@ -239,7 +243,9 @@ async def test_missing_unix_socket_is_a_connect_error(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
-async def test_certificate_is_checked_against_the_host(driver: Driver, embedded_server: Any, ca: Certificates, name: str) -> None:
+async def test_certificate_is_checked_against_the_host(
+    driver: Driver, embedded_server: Any, ca: Certificates, name: str
+) -> None:
     if name == "[::1]" and not embedded_server.has_ipv6:
         pytest.skip("no IPv6")
     client = driver.client(verify=ca.client_context())
@@ -287,7 +293,8 @@ async def test_verify_false_checks_nothing(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize(
-    "steps", [[Close()], [Send(b"HTTP/1.1 400 Bad Request\r\n\r\n")], [Send(b"\x15\x03\x03\x00\x02\x02\x28"), Close()]],
+    "steps",
+    [[Close()], [Send(b"HTTP/1.1 400 Bad Request\r\n\r\n")], [Send(b"\x15\x03\x03\x00\x02\x02\x28"), Close()]],
     ids=["close", "text", "alert"],
 )
 async def test_no_tls_on_the_other_side_is_a_connect_error(driver: Driver, steps: list[Any]) -> None:

@@ -129,9 +129,7 @@ async def test_refusal_during_the_upload_is_delivered(driver: Driver, body: str,
         client = driver.client(timeout=5)
 
         try:
-            response = await client.post(
-                peer.url, content=b"".join(pieces) if body == "bytes" else driver.body(pieces)
-            )
+            response = await client.post(peer.url, content=b"".join(pieces) if body == "bytes" else driver.body(pieces))
         except (httpfast.WriteError, httpfast.ReadError):
             # Closing with octets unread resets, and a reset may outrun what was sent before it.
             assert end == "close"
@@ -199,9 +197,7 @@ async def test_whole_answer_before_the_end_of_the_upload_is_returned(driver: Dri
     with ScriptedPeer([ReadHead(), Send(OK), Signal(answered)], [ReadRequest(), Send(OK)]) as peer:
         client = driver.client()
 
-        response = await client.post(
-            peer.url, content=driver.body([b"first", lambda: answered.wait(5), b"second"])
-        )
+        response = await client.post(peer.url, content=driver.body([b"first", lambda: answered.wait(5), b"second"]))
         after = await client.get(peer.url)
 
         assert response.text == after.text == "ok"

@@ -63,9 +63,7 @@ async def test_method_with_a_request_in_it_is_refused(driver: Driver) -> None:
 @pytest.mark.parametrize("value", ["a\r\nb", "a\nb", "a\rb", "a\x00b", "a\x01b", "a\x7fb", "\r\n", INJECTION], ids=repr)
 @pytest.mark.parametrize("kind", ["str", "bytes"])
 @pytest.mark.parametrize("place", ["request", "client"])
-async def test_control_character_in_a_field_value_is_refused(
-    driver: Driver, value: str, kind: str, place: str
-) -> None:
+async def test_control_character_in_a_field_value_is_refused(driver: Driver, value: str, kind: str, place: str) -> None:
     """[INJ-02]"""
     headers = {"X-Own": value if kind == "str" else value.encode()}
     if place == "request":
@@ -105,7 +103,9 @@ async def test_value_that_is_no_text_is_refused(driver: Driver, value: Any) -> N
     await refuses(driver, "GET", headers={"X-Own": value})
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "a:", ":a", "a\r\nb", "a\nb", "a\x00", "\u00e9", "a\t", "(a)", "a/b"], ids=repr)
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a:", ":a", "a\r\nb", "a\nb", "a\x00", "\u00e9", "a\t", "(a)", "a/b"], ids=repr
+)
 @pytest.mark.parametrize("kind", ["str", "bytes"])
 async def test_field_name_that_is_no_token_is_refused(driver: Driver, name: str, kind: str) -> None:
     """[INJ-03]"""
@@ -134,7 +134,9 @@ async def test_space_in_a_path_is_percent_encoded(driver: Driver) -> None:
     assert (await sent(driver, "GET", "/a b HTTP/1.1")).startswith(b"GET /a%20b%20HTTP/1.1 HTTP/1.1\r\n")
 
 
-@pytest.mark.parametrize("target", [b"", b"/a b", b"/\r\nX: 1", b"/\n", b"/\x00", "/\u00e9", b"/\xff", b"/\t"], ids=repr)
+@pytest.mark.parametrize(
+    "target", [b"", b"/a b", b"/\r\nX: 1", b"/\n", b"/\x00", "/\u00e9", b"/\xff", b"/\t"], ids=repr
+)
 async def test_target_extension_is_checked(driver: Driver, target: Any) -> None:
     """[INJ-04]"""
     await refuses(driver, "GET", extensions={"target": target})
@@ -204,7 +206,9 @@ async def test_multipart_boundary_of_the_caller_is_checked(driver: Driver, bound
     await refuses(driver, "POST", files={"f": b"c"}, headers=headers)
 
 
-@pytest.mark.parametrize("name", ["Upgrade", "Expect", "Content-Type", "Connection", "Cookie", "Transfer-Encoding", "TE"])
+@pytest.mark.parametrize(
+    "name", ["Upgrade", "Expect", "Content-Type", "Connection", "Cookie", "Transfer-Encoding", "TE"]
+)
 async def test_line_end_in_a_field_with_a_meaning_is_refused(driver: Driver, name: str) -> None:
     """[INJ-07]"""
     await refuses(driver, "POST", headers={name: f"x{INJECTION}"}, content=b"body")
@@ -246,7 +250,9 @@ async def test_digest_challenge_cannot_break_the_answer(driver: Driver, name: by
     """[INJ-09]"""
     if not hasattr(httpfast, "DigestAuth"):
         pytest.skip("there is no DigestAuth yet")
-    given = {b"realm": b"r", b"nonce": b"n", b"opaque": b"o"} | {name: value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')}
+    given = {b"realm": b"r", b"nonce": b"n", b"opaque": b"o"} | {
+        name: value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    }
     challenge = b", ".join(b'%b="%b"' % pair for pair in given.items())
     head = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest " + challenge + b"\r\nContent-Length: 0\r\n\r\n"
     with ScriptedPeer([ReadRequest(), Send(head), ReadRequest(), Send(OK)]) as peer:

@@ -13,7 +13,7 @@ from bench.server import Certificates, EmbeddedServer, content
 from ..conftest import Origin
 from ..nginx import Nginx
 from ..peers import Close, ReadRequest, ScriptedPeer, Send, WaitFor
-from .facade import Caller, Driver
+from .facade import Driver
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -59,8 +59,10 @@ async def test_max_connections_per_host_leaves_room_for_other_hosts(driver: Driv
     limits = httpfast.Limits(max_connections=10, max_connections_per_host=1)
     client = driver.client(verify=embedded.verify, limits=limits)
     held = await client.open("GET", f"{embedded.url}/bytes/1000000")
-    other = embedded.url.replace("127.0.0.1", "localhost") if not embedded.is_tls else (
-        embedded.url.replace("localhost", "127.0.0.1")
+    other = (
+        embedded.url.replace("127.0.0.1", "localhost")
+        if not embedded.is_tls
+        else (embedded.url.replace("localhost", "127.0.0.1"))
     )
 
     with pytest.raises(httpfast.PoolTimeout):
@@ -124,7 +126,7 @@ async def test_waiting_threads_are_served_in_order(sync_driver: Driver) -> None:
             thread.start()
             threads.append(thread)
             if number:
-                wait_for_waiters(client, number)
+                client.wait_for_waiters(number)
             else:
                 peer.wait_until(lambda: any(peer.requests))
         go.set()
@@ -132,16 +134,6 @@ async def test_waiting_threads_are_served_in_order(sync_driver: Driver) -> None:
             thread.join()
 
         assert [request.split()[1] for request in peer.requests[0]] == [b"/%d" % number for number in range(9)]
-
-
-def wait_for_waiters(client: Caller, count: int) -> None:
-    """Wait until `count` threads stand in the pool's line."""
-    turn = threading.Event()
-    for _ in range(5000):
-        if client.state.waiting == count:
-            return
-        turn.wait(0.001)
-    raise AssertionError(f"{client.state.waiting} requests wait, not {count}")
 
 
 async def test_waiting_request_takes_the_connection_that_comes_free(driver: Driver, embedded: Origin) -> None:

@@ -228,9 +228,7 @@ async def test_kept_connection_is_used_again(driver: Driver, origin: Origin) -> 
 
 
 @pytest.mark.parametrize("path", ["/connection-close/100", "/close/100"])
-async def test_connection_that_the_server_closes_is_not_used_again(
-    driver: Driver, embedded: Origin, path: str
-) -> None:
+async def test_connection_that_the_server_closes_is_not_used_again(driver: Driver, embedded: Origin, path: str) -> None:
     client = driver.client(verify=embedded.verify)
 
     first = await client.get(embedded.url + path)

@@ -110,9 +110,7 @@ async def test_pool_that_fails_when_a_request_ends_raises_in_the_caller(
             await client.get(peer.url)
 
 
-async def test_dial_that_fails_with_a_bug_raises_in_the_caller(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_dial_that_fails_with_a_bug_raises_in_the_caller(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("httpfast._transports.push.open_socket", broken)
     monkeypatch.setattr("httpfast._transports.pull.open_socket", broken)
     client = driver.client(timeout=SECONDS, limits=httpfast.Limits(max_connections=1))
@@ -126,7 +124,9 @@ async def test_dial_that_fails_with_a_bug_raises_in_the_caller(
 
 async def test_memory_error_for_a_promised_body_raises_in_the_caller(driver: Driver) -> None:
     """A length alone takes no memory; that of a body as large as the address space can never be had."""
-    with ScriptedPeer([ReadRequest(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\nx")]) as peer:
+    with ScriptedPeer(
+        [ReadRequest(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\nx")]
+    ) as peer:
         client = driver.client(timeout=httpfast.Timeout(SECONDS, read=0.3))
 
         with pytest.raises((httpfast.TransportError, MemoryError)):

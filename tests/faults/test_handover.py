@@ -12,6 +12,7 @@ from bench.server import Certificates
 
 from ..drivers.facade import Caller, Driver
 from ..peers import Close, CloseNotify, ReadRequest, ScriptedPeer, Send, Signal, Stall, WaitFor
+from .stepper import LATE, cancelled_at
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 ONE = httpfast.Limits(max_connections=1)
@@ -38,7 +39,8 @@ async def test_connection_that_closes_on_its_way_to_the_next_request_is_not_used
         client = loop_driver.client(verify=ca.client_context(), limits=ONE)
         first = asyncio.ensure_future(client.get(peer.url))
         await loop_driver.blocking(peer.wait_until, lambda: any(peer.requests))
-        second = asyncio.ensure_future(client.post(peer.url, content=b"never sent twice"))
+        # Over TLS the loop learns of the end before the next request is written: then even a POST is safe.
+        second = asyncio.ensure_future(client.request("POST" if is_tls else "GET", peer.url))
         await until(client, waiting=1)
 
         # The loop is kept from reading until all of it is there.
@@ -70,19 +72,17 @@ async def test_waiter_cancelled_in_the_turn_it_is_served_passes_the_connection_o
         client = loop_driver.client(limits=ONE)
         first = asyncio.ensure_future(client.get(peer.url))
         await loop_driver.blocking(peer.wait_until, lambda: any(peer.requests))
-        second = asyncio.ensure_future(client.get(f"{peer.url}/never"))
+        second = asyncio.ensure_future(cancelled_at(client.get(f"{peer.url}/never"), 1, LATE))
         await until(client, waiting=1)
         third = asyncio.ensure_future(client.get(f"{peer.url}/third"))
         await until(client, waiting=2)
 
-        first.add_done_callback(lambda _: second.cancel())
         go.set()
 
         assert (await first).text == "ok"
         assert (await third).text == "ok"
-        with pytest.raises(asyncio.CancelledError):
-            await second
-        assert peer.connections == 1
+        assert await second
+        assert peer.requests[0][1].startswith(b"GET /third ")
 
 
 async def test_dial_of_a_cancelled_request_is_given_up(loop_driver: Driver) -> None:

@@ -1,0 +1,284 @@
+"""The blocking client's twin of cancellation: the k-th call of the system raises, or a signal interrupts a wait. [POOL-03]
+
+Python's socket objects are patched where they are used: dials, TLS, waits for readiness. A plain connection reads and
+writes by the system's own calls, which no patch reaches: there a signal's handler raises, as Ctrl-C does.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+import httpfast
+from bench.server import EmbeddedServer, content
+
+from ..drivers.facade import Caller, Driver
+from ..peers import Call, PeerConnection, ReadHead, ReadRequest, ScriptedPeer, Send, WaitForClose
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+MOST_STEPS = 200
+
+CALLS = [
+    (socket, "getaddrinfo"),
+    (socket.socket, "bind"),
+    (socket.socket, "connect"),
+    (socket.socket, "connect_ex"),
+    (socket.socket, "getsockopt"),
+    (socket.socket, "setblocking"),
+    (socket.socket, "setsockopt"),
+    (ssl.SSLContext, "wrap_socket"),
+    (ssl.SSLSocket, "do_handshake"),
+    (ssl.SSLSocket, "recv_into"),
+    (ssl.SSLSocket, "send"),
+    (ssl.SSLSocket, "settimeout"),
+]
+
+
+class Interrupted(BaseException):
+    """What Ctrl-C raises, but for pytest, which would stop the run."""
+
+
+class Fault:
+    """Raises in the `step`-th call (1, 2, ...) of this thread, and only then."""
+
+    def __init__(self, step: int, error: Callable[[], BaseException]) -> None:
+        self.step = step
+        self.error = error
+        self.calls = 0
+        self.thread = threading.get_ident()
+        self.was_reached = False
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if threading.get_ident() == self.thread:
+                self.calls += 1
+                if self.calls == self.step:
+                    self.was_reached = True
+                    raise self.error()
+            return function(*arguments, **options)
+
+        return call
+
+
+@contextmanager
+def fault_at(step: int, error: Callable[[], BaseException]) -> Iterator[Fault]:
+    fault = Fault(step, error)
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in CALLS:
+            patch.setattr(owner, name, fault.wrap(getattr(owner, name)))
+        yield fault
+    # Connections keep the methods that they were made with.
+    fault.step = 0
+
+
+async def get(client: Caller, url: str) -> None:
+    assert (await client.get(f"{url}/bytes/100000")).content == content(100_000)
+
+
+async def read_stream(client: Caller, url: str) -> None:
+    async with client.stream("GET", f"{url}/chunked/300000?size=70000") as response:
+        assert await client.read(response) == content(300_000)
+
+
+async def upload(client: Caller, url: str) -> None:
+    body = client.driver.body([content(60_000), content(100_000), b"end"])
+    assert (await client.post(f"{url}/drain", content=body)).text == "160003"
+
+
+async def upload_after_continue(client: Caller, url: str) -> None:
+    response = await client.post(f"{url}/continue", content=b"body", headers={"Expect": "100-continue"})
+    assert response.json()["length"] == 4
+
+
+async def follow_redirects(client: Caller, url: str) -> None:
+    assert (await client.get(f"{url}/redirect/2", follow_redirects=True)).text == "arrived\n"
+
+
+async def race(client: Caller, url: str) -> None:
+    await get(client, url.replace("127.0.0.1", "localhost"))
+
+
+SCENARIOS = [get, read_stream, upload, upload_after_continue, follow_redirects, race]
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "KeyboardInterrupt": Interrupted,
+    "ECONNRESET": lambda: ConnectionResetError(104, "Connection reset by peer"),
+    "EPIPE": lambda: BrokenPipeError(32, "Broken pipe"),
+    "EMFILE": lambda: OSError(24, "Too many open files"),
+    "ENOBUFS": lambda: OSError(105, "No buffer space available"),
+    "MemoryError": MemoryError,
+}
+
+
+@pytest.mark.parametrize("error", list(ERRORS))
+@pytest.mark.parametrize("is_kept", [False, True], ids=["new", "kept"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("layer", ["plain", "tls"])
+async def test_error_in_every_call_leaves_nothing_behind(
+    sync_driver: Driver,
+    embedded_server: EmbeddedServer,
+    context: ssl.SSLContext,
+    scenario: Callable[..., Any],
+    is_kept: bool,
+    layer: str,
+    error: str,
+) -> None:
+    """[POOL-03, POOL-09]"""
+    url = embedded_server.tls_url if layer == "tls" else embedded_server.url
+    # After a failed write an answer is awaited, which here does not come: the peer knows nothing of the failure.
+    timeout = httpfast.Timeout(5, read=0.3)
+    client = sync_driver.client(verify=context, timeout=timeout, limits=httpfast.Limits(max_connections=2))
+
+    for step in range(1, MOST_STEPS):
+        if is_kept:
+            await client.get(f"{url}/json")
+        else:
+            client.transport.close()
+        with fault_at(step, ERRORS[error]) as fault:
+            try:
+                await scenario(client, url)
+            except (httpfast.TransportError, Interrupted, MemoryError) as caught:
+                expected = httpfast.TransportError if isinstance(ERRORS[error](), OSError) else type(ERRORS[error]())
+                assert isinstance(caught, expected)
+
+        await client.rest()
+        assert client.state.waiting == 0
+        assert (await client.get(f"{url}/json")).status_code == 200
+        if not fault.was_reached:
+            return
+    raise AssertionError("the scenario did not come to its end")
+
+
+@pytest.mark.parametrize("error", list(ERRORS))
+async def test_error_when_a_connected_socket_is_set_up_leaves_nothing_behind(
+    sync_driver: Driver, embedded_server: EmbeddedServer, error: str
+) -> None:
+    """The dial has ended, the connection is not yet the pool's: somebody has to close the socket."""
+    client = sync_driver.client(timeout=5)
+
+    for step in range(1, MOST_STEPS):
+        client.transport.close()
+        fault = Fault(step, ERRORS[error])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket.socket, "settimeout", fault.wrap(socket.socket.settimeout))
+            with suppress(httpfast.TransportError, Interrupted, MemoryError):
+                await client.get(f"{embedded_server.url}/json")
+        assert client.counts in ((0, 0), (1, 1))
+        if not fault.was_reached:
+            return
+
+
+class Interrupt(Exception):
+    """Raised by the signal's handler."""
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Callable[[PeerConnection], None]]:
+    """A step for a peer: it signals the main thread until the handler has run there.
+
+    Once is not enough: a signal that comes just before a call of the system does not interrupt that call.
+    """
+    arrived = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if not arrived.is_set():
+            arrived.set()
+            raise Interrupt
+
+    def interrupt(connection: PeerConnection) -> None:
+        thread = threading.main_thread()
+        for _ in range(500):
+            signal.pthread_kill(thread.ident or 0, signal.SIGUSR1)
+            if arrived.wait(0.01):
+                return
+
+    previous = signal.signal(signal.SIGUSR1, handle)
+    yield interrupt
+    arrived.set()
+    signal.signal(signal.SIGUSR1, previous)
+
+
+needs_signals = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no pthread_kill")
+
+
+@needs_signals
+@pytest.mark.parametrize("phase", ["head", "body", "stream", "upload", "continue", "tls"])
+async def test_signal_in_a_wait_raises_and_leaves_nothing_behind(
+    sync_driver: Driver, interrupts: Callable[[PeerConnection], None], phase: str
+) -> None:
+    steps = {
+        "head": [ReadRequest(), Call(interrupts), WaitForClose()],
+        "body": [ReadRequest(), Send(HEAD + b"01234"), Call(interrupts), WaitForClose()],
+        "stream": [ReadRequest(), Send(HEAD + b"01234"), Call(interrupts), WaitForClose()],
+        "upload": [ReadHead(), Call(interrupts), WaitForClose()],
+        "continue": [ReadHead(), Call(interrupts), WaitForClose()],
+        "tls": [Call(interrupts), WaitForClose()],
+    }[phase]
+    with ScriptedPeer(steps, [ReadRequest(), Send(OK)]) as peer:
+        client = sync_driver.client(timeout=20, limits=httpfast.Limits(max_connections=1))
+
+        with pytest.raises(Interrupt):
+            if phase == "stream":
+                async with client.stream("GET", peer.url) as response:
+                    await client.read(response)
+            elif phase == "upload":
+                await client.post(peer.url, content=bytes(50_000_000))
+            elif phase == "continue":
+                await client.post(peer.url, content=b"body", headers={"Expect": "100-continue"})
+            else:
+                await client.get(peer.url.replace("http:", "https:") if phase == "tls" else peer.url)
+
+        assert client.counts == (0, 0)
+        assert (await client.get(peer.url)).text == "ok"
+
+
+@needs_signals
+async def test_signal_in_the_wait_for_the_pool_leaves_the_line(
+    sync_driver: Driver, interrupts: Callable[[PeerConnection], None]
+) -> None:
+    ready = threading.Event()
+
+    def interrupt(connection: PeerConnection) -> None:
+        ready.wait(5)
+        interrupts(connection)
+
+    script = [ReadRequest(), Send(HEAD), Call(interrupt), Send(b"0123456789"), ReadRequest(), Send(OK)]
+    with ScriptedPeer(script) as peer:
+        client = sync_driver.client(timeout=20, limits=httpfast.Limits(max_connections=1))
+        response = await client.open("GET", peer.url)
+
+        with pytest.raises(Interrupt):
+            ready.set()
+            await client.get(peer.url)
+
+        assert client.state.waiting == 0
+        assert await client.read(response) == b"0123456789"
+        assert (await client.get(peer.url)).text == "ok"
+        assert peer.connections == 1
+
+
+@needs_signals
+async def test_signal_whose_handler_returns_interrupts_nothing(sync_driver: Driver) -> None:
+    """PEP 475: the call goes on."""
+    seen = threading.Event()
+    previous = signal.signal(signal.SIGUSR1, lambda *_: seen.set())
+
+    def interrupt(connection: PeerConnection) -> None:
+        while not seen.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            seen.wait(0.01)
+
+    try:
+        with ScriptedPeer([ReadRequest(), Call(interrupt), Send(OK)]) as peer:
+            client = sync_driver.client(timeout=20)
+
+            assert (await client.get(peer.url)).text == "ok"
+    finally:
+        signal.signal(signal.SIGUSR1, previous)

@@ -9,9 +9,11 @@ async with httpfast.AsyncClient() as client:
 """
 
 from .__version__ import __description__, __title__, __version__
-from ._api import delete, get, head, options, patch, post, put, request, run, stream
+from ._api import delete, get, head, options, patch, post, put, query, request, run, stream
 from ._async_client import AsyncClient
 from ._auth import Auth, BasicAuth, FunctionAuth
+from ._auth_digest import DigestAuth
+from ._auth_netrc import NetRCAuth
 from ._base_client import USE_CLIENT_DEFAULT
 from ._client import Client
 from ._config import Limits, Proxy, Timeout
@@ -76,6 +78,7 @@ __all__ = [
     "CookieConflict",
     "Cookies",
     "DecodingError",
+    "DigestAuth",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",
@@ -85,6 +88,7 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "MockTransport",
+    "NetRCAuth",
     "NetworkError",
     "Origin",
     "PoolTimeout",
@@ -123,6 +127,7 @@ __all__ = [
     "patch",
     "post",
     "put",
+    "query",
     "request",
     "run",
     "stream",

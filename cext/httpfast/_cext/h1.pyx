@@ -494,6 +494,9 @@ cdef class H1Engine:
         if exchange.answers_head or status == 204 or status == 304:
             exchange.content_length = -1
             return self.finish()
+        if 300 <= status < 400 and exchange.content_length != 0:
+            # The caller decides how much of a redirect's body is worth reading, before all of it is in memory.
+            exchange.collect = False
         if has_chunked:
             if exchange.content_length >= 0:
                 # Transfer-Encoding wins, but two framings are how smuggling looks: nothing may follow (6.3).

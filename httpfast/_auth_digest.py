@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from itertools import count
+from itertools import count, islice
 from threading import Lock
 
 from ._auth import Auth
@@ -39,6 +39,9 @@ _HASHES = {b"MD5": "md5", b"SHA": "sha1", b"SHA-256": "sha256", b"SHA-512": "sha
 
 # Octets of a challenge that would have to be sent back. nginx and Apache refuse a field of more than 8 KiB.
 MAX_ECHOED_BYTES = 16 * 1024
+
+# Digest challenges of one response that are looked at. There is one for each algorithm, of which eight are known here.
+MAX_OFFERS = 32
 
 # Origins whose last challenge is remembered; then the oldest is forgotten, which costs one more round trip.
 MAX_ORIGINS = 256
@@ -67,9 +70,10 @@ class DigestAuth(Auth):
     answered to another origin, and a challenge that redirects to another origin have led to is not answered at all.
     The bodies of requests are not protected (qop=auth).
 
-    One instance may be used by any number of tasks and threads. A nonce count belongs to its nonce, and is never used
-    twice with it. Requests that leave together before the first challenge take two round trips each; a server that
-    wants counts to arrive in order may challenge those that were overtaken once more, and these are answered anew.
+    One instance may be used by any number of tasks and threads. A count belongs to its nonce, and no two requests get
+    the same one, also when the server offers the nonce in use again. Requests that leave together before the first
+    challenge take two round trips each; a server that wants counts to arrive in order may challenge those that were
+    overtaken once more, and these are answered anew.
 
     Args:
         username: str is sent as UTF-8.
@@ -94,7 +98,7 @@ class DigestAuth(Auth):
         response = yield request
         if response.status_code != 401:
             return
-        offers = list(_digest_offers(response))
+        offers = list(islice(_digest_offers(response), MAX_OFFERS))
         challenged = _challenged_request(request, response) if offers else None
         if challenged is None:
             return

@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ def answer_to(*challenges: str | bytes, auth: httpfast.DigestAuth | None = None,
     request = Request(**{"method": "GET", "url": URL} | arguments)
     flow = (auth or httpfast.DigestAuth("Mufasa", "Circle of Life")).sync_auth_flow(request)
     assert "Authorization" not in next(flow).headers
-    response = Response(401, headers=[("WWW-Authenticate", challenge) for challenge in challenges], request=request)
+    values = [challenge.encode() if isinstance(challenge, str) else challenge for challenge in challenges]
+    response = Response(401, headers=[(b"WWW-Authenticate", value) for value in values], request=request)
     try:
         following = flow.send(response)
     except StopIteration:
@@ -44,7 +46,8 @@ def answer_to(*challenges: str | bytes, auth: httpfast.DigestAuth | None = None,
     assert following is request
     with pytest.raises(StopIteration):
         flow.send(Response(401, headers=[("WWW-Authenticate", CHALLENGE)], request=request))
-    return following.headers["Authorization"]
+    authorization: str = following.headers["Authorization"]
+    return authorization
 
 
 def with_cnonce(value: bytes, *credentials: str | bytes) -> httpfast.DigestAuth:
@@ -132,10 +135,10 @@ def test_username_and_password_are_utf_8_or_octets_as_given() -> None:
 def test_uri_is_the_target_that_is_sent() -> None:
     plain = answer_to(CHALLENGE, url="https://a.example/a b?q=ü&x=%2F#f")
     root = answer_to(CHALLENGE, url="https://a.example")
-    own = answer_to(CHALLENGE, method="OPTIONS", extensions={"target": b"*"})
+    own = [answer_to(CHALLENGE, method="OPTIONS", extensions={"target": target}) for target in (b"*", "*")]
 
-    uris = [fields_of(answer or "")["uri"] for answer in (plain, root, own)]
-    assert uris == ["/a%20b?q=%C3%BC&x=%2F", "/", "*"]
+    uris = [fields_of(answer or "")["uri"] for answer in (plain, root, *own)]
+    assert uris == ["/a%20b?q=%C3%BC&x=%2F", "/", "*", "*"]
 
 
 def test_cnonce_is_random() -> None:
@@ -254,6 +257,19 @@ def test_challenge_that_cannot_be_answered_is_a_protocol_error(challenge: str, r
     assert answer_to(CHALLENGE, auth=auth) is not None
 
 
+def test_challenges_beyond_a_number_are_not_looked_at() -> None:
+    unknown = "Digest realm=r, nonce=n, algorithm=x"
+
+    assert answer_to(*[unknown] * 31, CHALLENGE) is not None
+    with pytest.raises(httpfast.RemoteProtocolError, match="algorithm"):
+        answer_to(*[unknown] * 32, CHALLENGE)
+
+
+def test_error_is_about_the_first_challenge() -> None:
+    with pytest.raises(httpfast.RemoteProtocolError, match="no nonce"):
+        answer_to("Basic realm=r", "Digest realm=r", "Digest nonce=n", "Digest realm=r, nonce=n, qop=auth-int")
+
+
 def test_only_auth_int_is_not_implemented() -> None:
     with pytest.raises(NotImplementedError, match="auth-int"):
         answer_to("Digest realm=r, nonce=n, qop=auth-int")
@@ -343,10 +359,9 @@ def test_more_than_a_server_would_take_back_is_refused(name: str) -> None:
 def test_long_field_takes_linear_time(field: str) -> None:
     started = time.process_time()
 
-    try:
+    with suppress(httpfast.RemoteProtocolError):
         answer_to(field)
-    except httpfast.RemoteProtocolError as error:
-        assert len(str(error)) < 200
+
     # Milliseconds in fact; a quadratic reader would need minutes.
     assert time.process_time() - started < 2
 
@@ -376,6 +391,7 @@ def test_repr_and_errors_do_not_show_secrets() -> None:
     for text in (repr(auth), repr(challenge), repr(auth._challenges), repr(caught.value)):
         assert "the-password" not in text
         assert secret not in text
+    assert challenge.secret not in pickle.dumps(auth)
 
 
 # Clients, and what is remembered
@@ -414,7 +430,7 @@ class Caller:
 
     def open(self, handler: Any, **settings: Any) -> None:
         kind = httpfast.AsyncClient if self.is_async else httpfast.Client
-        self.client = kind(transport=httpfast.MockTransport(handler), **settings)
+        self.client = kind(**{"transport": httpfast.MockTransport(handler)} | settings)
 
     def request(self, method: str, url: str = URL, **arguments: Any) -> Response:
         result = self.client.request(method, url, **arguments)
@@ -509,6 +525,18 @@ def test_cookies_of_the_401_go_with_the_answer(caller: Caller) -> None:
     assert seen == [None, "session=1"]
 
 
+class ReadingTransport(httpfast.MockTransport):
+    """Sends a body as it comes, and keeps nothing of it."""
+
+    def handle_request(self, request: Request) -> Response:
+        assert list(request.stream) == [b"piece"]  # type: ignore[arg-type]
+        return self.handler(request)  # type: ignore[return-value]
+
+    async def handle_async_request(self, request: Request) -> Response:
+        assert [piece async for piece in request.stream] == [b"piece"]  # type: ignore[union-attr]
+        return self.handler(request)  # type: ignore[return-value]
+
+
 def test_body_that_can_be_read_once_is_not_sent_twice(caller: Caller) -> None:
     async def pieces_async() -> Any:
         yield b"piece"
@@ -517,21 +545,7 @@ def test_body_that_can_be_read_once_is_not_sent_twice(caller: Caller) -> None:
         yield b"piece"
 
     server = Server()
-
-    def answer_sync(request: Request) -> Response:
-        request.read()
-        del request._content
-        return server(request)
-
-    async def answer_async(request: Request) -> Response:
-        assert [piece async for piece in request.stream] == [b"piece"]  # type: ignore[union-attr]
-        return server(request)
-
-    def answer(request: Request) -> Response:
-        assert list(request.stream) == [b"piece"]  # type: ignore[arg-type]
-        return server(request)
-
-    caller.open(answer_async if caller.is_async else answer, auth=httpfast.DigestAuth("u", "p"))
+    caller.open(None, transport=ReadingTransport(server), auth=httpfast.DigestAuth("u", "p"))
 
     with pytest.raises(httpfast.StreamConsumed):
         caller.request("POST", content=pieces_async() if caller.is_async else pieces())
@@ -596,7 +610,6 @@ def test_request_that_a_redirect_made_is_answered_itself(caller: Caller) -> None
     methods = [(method, url.rpartition("/")[2]) for method, url, _ in server.seen]
     assert methods == [("POST", "form"), ("GET", "result"), ("GET", "result")] * 2
     assert [hop.status_code for hop in first.history] == [401]
-    assert [hop.status_code for hop in first.history[0].history] == [303]
 
 
 @pytest.mark.parametrize(
@@ -628,6 +641,22 @@ def test_challenge_behind_an_upgrade_to_https_is_answered(caller: Caller) -> Non
 
     assert caller.request("GET", "http://a.example/start").status_code == 200
     assert caller.request("GET", "https://a.example/end").history == []
+
+
+def test_scheme_that_fetches_a_token_elsewhere_first_may_go_on_with_digest(caller: Caller) -> None:
+    class Both(httpfast.Auth):
+        def __init__(self) -> None:
+            self.digest = httpfast.DigestAuth("u", "p")
+
+        def auth_flow(self, request: Request) -> Any:
+            yield Request("POST", "https://login.example/token")
+            yield from self.digest.auth_flow(request)
+
+    server = Server()
+    caller.open(lambda request: Response(200) if request.url.host == "login.example" else server(request))
+
+    assert caller.request("GET", auth=Both()).status_code == 200
+    assert server.counts == [None, ("nonce1", "00000001")]
 
 
 # Together

@@ -39,7 +39,8 @@ def field_for(auth: httpfast.NetRCAuth, url: str) -> str | None:
     assert next(flow) is request
     with pytest.raises(StopIteration):
         flow.send(Response(401, request=request))
-    return request.headers.get("Authorization")
+    field: str | None = request.headers.get("Authorization")
+    return field
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_file_is_read_once(tmp_path: Path) -> None:
     "text", ["machine a.example login user password my secret\n", "secret\n", "machine a.example password x secret"]
 )
 def test_error_in_a_file_does_not_show_what_may_be_a_password(tmp_path: Path, text: str) -> None:
-    with pytest.raises(netrc.NetrcParseError, match="bad .* token") as caught:
+    with pytest.raises(netrc.NetrcParseError, match=r"bad .* token") as caught:
         httpfast.NetRCAuth(write(tmp_path, text))
 
     assert "secret" not in str(caught.value)

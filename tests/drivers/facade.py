@@ -18,7 +18,7 @@ import ssl
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
@@ -102,9 +102,12 @@ class Caller:
         return content
 
     async def close_response(self, response: httpfast.Response) -> None:
-        await settle(response.aclose() if self.driver.is_async else response.close())
+        if self.driver.is_async:
+            await response.aclose()
+        else:
+            response.close()
 
-    async def pieces(self, response: httpfast.Response, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+    async def pieces(self, response: httpfast.Response, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
         """The body as it was sent, piece by piece. To be used in `aclosing` where it is not read to its end."""
         if self.driver.is_async:
             async with aclosing(response.aiter_raw(chunk_size)) as pieces:  # type: ignore[type-var]
@@ -144,7 +147,7 @@ class Caller:
             if connections == idle:
                 return
             await asyncio.sleep(0)
-        raise AssertionError("%d connections are open, of which %d are idle" % self.counts)
+        raise AssertionError("connections are still in use; open and idle: {}, {}".format(*self.counts))
 
     def wait_for_waiters(self, count: int) -> None:
         """Block until that many threads stand in the pool's line; nobody tells when one joins it."""

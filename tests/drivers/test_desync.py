@@ -175,9 +175,8 @@ async def test_flood_of_informational_responses_is_a_protocol_error(driver: Driv
 
 FRAMINGS: dict[str, bytes] = {
     "sized": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
-    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\nhello\r\n3\r\nend\r\n0\r\nx-t: 1\r\n\r\n",
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\nhello\r\n0\r\nx-t: 1\r\n\r\n",
 }
-CUTS = [(name, size) for name, whole in FRAMINGS.items() for size in range(len(whole))]
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
@@ -189,13 +188,13 @@ async def test_end_at_any_octet_is_a_protocol_error(driver: Driver, name: str, i
     with ScriptedPeer(*scripts) as peer:
         client = driver.client()
 
+        async def read() -> None:
+            async with client.stream("GET", peer.url) as response:
+                await client.read(response)
+
         for _ in scripts:
             with pytest.raises(httpfast.RemoteProtocolError):
-                if is_stream:
-                    async with client.stream("GET", peer.url) as response:
-                        await client.read(response)
-                else:
-                    await client.get(peer.url)
+                await (read() if is_stream else client.get(peer.url))
         await client.rest()
 
         assert client.counts == (0, 0)

@@ -162,7 +162,7 @@ async def test_retries_dial_again(
     driver: Driver, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpfast._transports.connector.BACKOFF", 0.01)
-    attempts = []
+    attempts: list[int] = []
     with ScriptedPeer([ReadRequest(), Send(OK)]) as peer:
         resolve((peer.host, peer.port))
         transport = driver.transport(retries=3)
@@ -266,7 +266,7 @@ async def test_unknown_authority_is_a_connect_error(driver: Driver, ca: Certific
     with ScriptedPeer([StartTLS(other_context("authority"), may_fail=True)]) as peer:
         client = driver.client(verify=ca.client_context())
 
-        with pytest.raises(httpfast.ConnectError, match="(?i)certificate verify failed"):
+        with pytest.raises(httpfast.ConnectError, match=r"(?i)certificate verify failed"):
             await client.get(f"https://localhost:{peer.port}")
 
         await client.rest()
@@ -276,7 +276,7 @@ async def test_unknown_authority_is_a_connect_error(driver: Driver, ca: Certific
 async def test_wrong_name_is_a_connect_error(driver: Driver, embedded_server: Any, ca: Certificates) -> None:
     client = driver.client(verify=ca.client_context())
 
-    with pytest.raises(httpfast.ConnectError, match="(?i)hostname mismatch"):
+    with pytest.raises(httpfast.ConnectError, match=r"(?i)hostname mismatch"):
         await client.get(f"{embedded_server.tls_url}/json", extensions={"sni_hostname": "other.example"})
 
     await client.rest()

@@ -367,7 +367,8 @@ async def test_request_octets_are_these(driver: Driver) -> None:
         await client.get(peer.url + "/a?b=c#d")
         await client.post(peer.url, content=b"body", headers={"X-Own": "v"})
 
-    base = f"Host: 127.0.0.1:{peer.port}\r\nAccept: */*\r\nConnection: keep-alive\r\nUser-Agent: t\r\nAccept-Encoding: x\r\n"
+    own = "Accept: */*\r\nConnection: keep-alive\r\nUser-Agent: t\r\nAccept-Encoding: x\r\n"
+    base = f"Host: 127.0.0.1:{peer.port}\r\n{own}"
     get, post = (request.decode() for request in peer.requests[0])
     assert sorted(get.splitlines()) == sorted(f"GET /a?b=c HTTP/1.1\r\n{base}\r\n".splitlines())
     assert post.endswith("X-Own: v\r\nContent-Length: 4\r\n\r\nbody")

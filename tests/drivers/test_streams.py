@@ -111,10 +111,9 @@ async def test_unread_stream_stops_the_server(driver: Driver) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
     with ScriptedPeer([ReadRequest(), Send(head), Call(push)]) as peer:
         client = driver.client()
-        async with client.stream("GET", peer.url) as response:
-            async with aclosing(client.pieces(response)) as pieces:
-                await anext(pieces)
-                await driver.blocking(begun.wait, 30)
+        async with client.stream("GET", peer.url) as response, aclosing(client.pieces(response)) as pieces:
+            await anext(pieces)
+            await driver.blocking(begun.wait, 30)
 
         assert sum(sent) < 50 * 1024 * 1024
         await client.rest()
@@ -138,9 +137,8 @@ async def test_stream_left_unread_closes_its_connection(driver: Driver, origin: 
 async def test_stream_left_half_read_closes_its_connection(driver: Driver, origin: Origin) -> None:
     client = driver.client(verify=origin.verify)
 
-    async with client.stream("GET", origin.large) as response:
-        async with aclosing(client.pieces(response)) as pieces:
-            await anext(pieces)
+    async with client.stream("GET", origin.large) as response, aclosing(client.pieces(response)) as pieces:
+        await anext(pieces)
     with pytest.raises(httpfast.StreamConsumed):
         await client.read(response)
     await client.rest()

@@ -40,10 +40,7 @@ class Stepped:
         failure: BaseException | None = None
         while True:
             try:
-                if failure is None:
-                    future = self.coroutine.send(None)
-                else:
-                    future = self.coroutine.throw(failure)
+                future = self.coroutine.send(None) if failure is None else self.coroutine.throw(failure)
             except StopIteration as stop:
                 return stop.value
             failure = None

@@ -28,7 +28,7 @@ def broken(*arguments: Any, **options: Any) -> Any:
 
 async def ended(loop_driver: Driver, *tasks: asyncio.Future[Any]) -> list[Any]:
     """What the tasks return or raise. Fails when one hangs."""
-    done, waiting = await asyncio.wait(tasks, timeout=SECONDS)
+    _, waiting = await asyncio.wait(tasks, timeout=SECONDS)
     for task in waiting:
         task.cancel()
     assert not waiting, "a caller was left waiting"

@@ -1,4 +1,4 @@
-"""A connection on its way from one request to the next: what happens to it in between is not the next request's fault."""
+"""A connection on its way from one request to the next: what happens to it in between is no fault of the next."""
 
 from __future__ import annotations
 

@@ -8,16 +8,31 @@ import os
 import socket
 import threading
 import warnings
+from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import pytest
 
 import httpfast
-from bench.server import EmbeddedServer, content
+from bench.server import Certificates, EmbeddedServer, content
 
 from ..conftest import Origin
 from ..drivers.facade import Caller, Driver, drive, loop_factory
-from ..peers import ReadHead, ReadRequest, ScriptedPeer, Send, Stall, WaitFor, WaitForClose
+from ..peers import (
+    Call,
+    PeerConnection,
+    ReadHead,
+    ReadRequest,
+    ScriptedPeer,
+    ScriptError,
+    Send,
+    Stall,
+    StartTLS,
+    Step,
+    WaitFor,
+    WaitForClose,
+)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
@@ -160,15 +175,15 @@ def in_thread(client: Caller, outcomes: list[Any], *arguments: Any, **keywords: 
 
 @pytest.mark.parametrize("phase", ["head", "body", "upload", "handshake", "pool"])
 async def test_close_from_another_thread_ends_the_request_in_flight(sync_driver: Driver, phase: str) -> None:
-    steps = {
+    scripts: dict[str, list[Step]] = {
         "head": [ReadHead(), Stall()],
         "body": [ReadHead(), Send(HEAD), Stall()],
         "upload": [ReadHead(), Stall()],
         "handshake": [Stall()],
         "pool": [ReadHead(), Stall()],
-    }[phase]
+    }
     outcomes: list[Any] = []
-    with ScriptedPeer(steps) as peer:
+    with ScriptedPeer(scripts[phase]) as peer:
         client = sync_driver.client(timeout=3, limits=ONE)
         arguments = ("POST", peer.url) if phase == "upload" else ("GET", peer.url)
         if phase == "handshake":
@@ -189,6 +204,31 @@ async def test_close_from_another_thread_ends_the_request_in_flight(sync_driver:
         assert len(outcomes) == len(threads)
         assert all(isinstance(outcome, (httpfast.TransportError, RuntimeError)) for outcome in outcomes)
         assert client.state.connections == 0
+
+
+async def test_dial_that_ends_after_the_client_was_closed_leaves_no_connection(
+    sync_driver: Driver, ca: Certificates
+) -> None:
+    """Whether its request still gets an answer or an error: nobody else will ever close that connection."""
+
+    def answer(connection: PeerConnection) -> None:
+        with suppress(ScriptError, OSError):
+            connection.take_until(b"\r\n\r\n", monotonic() + 5)
+            connection.sock.sendall(OK)
+
+    go = threading.Event()
+    outcomes: list[Any] = []
+    with ScriptedPeer([WaitFor(go), StartTLS(ca.server_context(), may_fail=True), Call(answer)]) as peer:
+        client = sync_driver.client(verify=ca.client_context(), timeout=5)
+        thread = in_thread(client, outcomes, "GET", f"https://localhost:{peer.port}")
+        peer.wait_until(lambda: peer.connections == 1)
+
+        await client.close()
+        go.set()
+        thread.join(10)
+
+        assert len(outcomes) == 1
+        assert client.counts == (0, 0)
 
 
 async def test_client_is_shared_by_threads(sync_driver: Driver, embedded: Origin) -> None:

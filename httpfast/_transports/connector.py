@@ -24,6 +24,7 @@ __all__ = [
     "NEVER",
     "Route",
     "backoff",
+    "closed_error",
     "connect_error",
     "connect_timeout",
     "interleave",
@@ -146,6 +147,11 @@ def connect_error(error: OSError) -> ConnectError | ConnectTimeout:
 def connect_timeout() -> ConnectTimeout:
     """The public exception for a connection that could not be made in time."""
     return ConnectTimeout("The connection could not be made in time")
+
+
+def closed_error() -> ConnectError:
+    """The public exception for a request that was still waiting for a connection when its client was closed."""
+    return ConnectError("The client was closed while the request waited for a connection")
 
 
 def pool_timeout() -> PoolTimeout:

@@ -15,7 +15,7 @@ from time import monotonic
 
 from .._cext.pool import PoolState
 from .._exceptions import ConnectError
-from .connector import NEVER, Route, connect_timeout, pool_timeout, time_left
+from .connector import NEVER, Route, closed_error, connect_error, connect_timeout, pool_timeout, time_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class AsyncPool:
         self._open: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
-        self._closed: asyncio.Future[None] | None = None
+        self._is_closed = False
+        self._emptied: asyncio.Future[None] | None = None
 
     def checkout(self, key: OriginKey) -> Connection | None:
         """An idle connection to the origin, or None."""
@@ -123,6 +124,22 @@ class AsyncPool:
         Raises:
             PoolTimeout, ConnectTimeout, ConnectError
         """
+        while True:
+            connection = await self._wait_in_line(key, timeouts, deadline, fresh)
+            if connection.is_closed:
+                # It died between the turn of the loop that handed it over and this one.
+                continue
+            if not (fresh and connection.served):
+                return connection
+            # One that came free is not what was asked for: its place is.
+            connection.close()
+            self.serve(self.state.drop(connection))
+
+    async def _wait_in_line(
+        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, fresh: bool
+    ) -> Connection:
+        if self._is_closed:
+            raise closed_error()
         waiter = self.state.enter(key, fresh)
         if self.state.discarded:
             self.close_discarded()
@@ -154,7 +171,9 @@ class AsyncPool:
                     claim.future.set_result(turn.connection)  # type: ignore[arg-type]
                     break
                 turn = self.state.release(turn.connection, monotonic())
-            elif claim.future.done():
+            elif claim.future.done() or self._is_closed:
+                if not claim.future.done():
+                    claim.future.set_exception(closed_error())
                 self.state.leave(turn)
                 turn = self.state.vacate(turn.origin)
             else:
@@ -165,8 +184,8 @@ class AsyncPool:
     def lost(self, connection: Connection) -> None:
         """A connection has closed."""
         self._open.discard(connection)
-        if self._closed is not None and not self._open and not self._closed.done():
-            self._closed.set_result(None)
+        if self._emptied is not None and not self._open and not self._emptied.done():
+            self._emptied.set_result(None)
 
     def close_discarded(self) -> None:
         """Close what the pool's decisions have put aside."""
@@ -176,6 +195,7 @@ class AsyncPool:
 
     async def aclose(self) -> None:
         """Close all connections and end all dials; returns when the system has taken back the sockets."""
+        self._is_closed = True
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -188,8 +208,8 @@ class AsyncPool:
         for connection in list(self._open):
             connection.close()
         if self._open:
-            self._closed = self.loop.create_future()
-            await self._closed
+            self._emptied = self.loop.create_future()
+            await self._emptied
 
     def forget(self) -> None:
         """Drop everything without touching the loop, which is another one now, or that of the parent process."""
@@ -292,6 +312,8 @@ class Pool:
         self.state = _state(limits, late_binding=False)
         self._lock = allocate_lock()
         self._open: set[ThreadConnection] = set()
+        # How often it was closed: what was begun before a close does not outlive it.
+        self._closings = 0
 
     def checkout(self, key: OriginKey) -> ThreadConnection | None:
         """An idle connection to the origin, or None."""
@@ -314,17 +336,26 @@ class Pool:
         Raises:
             PoolTimeout, ConnectTimeout, ConnectError
         """
-        with self._lock:
-            waiter = self.state.enter(key, fresh)
-            if not waiter.may_dial:
-                waiter.wake = allocate_lock()
-                waiter.wake.acquire()
-        self._close_discarded()
-        if waiter.wake is not None:
-            self._wait(waiter, time_left(timeouts.get("pool"), deadline))
-        if waiter.connection is not None:
-            return waiter.connection  # type: ignore[return-value]
-        return self._dial(waiter, timeouts.get("connect"), deadline)
+        closings = self._closings
+        while True:
+            with self._lock:
+                waiter = self.state.enter(key, fresh)
+                if not waiter.may_dial:
+                    waiter.wake = allocate_lock()
+                    waiter.wake.acquire()
+            self._close_discarded()
+            if waiter.wake is not None:
+                self._wait(waiter, time_left(timeouts.get("pool"), deadline))
+            if closings != self._closings:
+                self._leave(waiter)
+                raise closed_error()
+            connection: ThreadConnection | None = waiter.connection  # type: ignore[assignment]
+            if connection is None:
+                return self._dial(waiter, timeouts.get("connect"), deadline, closings)
+            if not (connection.is_closed or (fresh and connection.served)):
+                return connection
+            # It died on its way here, or came free and is not what was asked for: its place is.
+            self.drop(connection)
 
     def release(self, connection: ThreadConnection) -> None:
         """The thread is through with a connection, whose exchange is complete."""
@@ -350,6 +381,7 @@ class Pool:
     def close(self) -> None:
         """Close all connections. Threads in the middle of an exchange get an error."""
         with self._lock:
+            self._closings += 1
             connections, self._open = self._open, set()
         for connection in connections:
             connection.close()
@@ -395,21 +427,33 @@ class Pool:
         if turn is not None:
             turn.wake.release()
 
-    def _dial(self, waiter: Waiter, timeout: float | None, deadline: float) -> ThreadConnection:
+    def _dial(self, waiter: Waiter, timeout: float | None, deadline: float, closings: int) -> ThreadConnection:
         from .pull import Connection, dial
 
         try:
             scheme, host, port, sni_hostname = _endpoint(waiter.origin.key)
-            connection = Connection(dial(self.route, scheme, host, port, sni_hostname, timeout, deadline))
+            sock = dial(self.route, scheme, host, port, sni_hostname, timeout, deadline)
+            try:
+                connection = Connection(sock)
+            except BaseException as error:
+                sock.close()
+                if isinstance(error, OSError):
+                    raise connect_error(error) from error
+                raise
+            with self._lock:
+                is_late = closings != self._closings
+                if not is_late:
+                    self.state.adopt(connection, waiter.origin)
+                    self._open.add(connection)
+            if is_late:
+                connection.close()
+                raise closed_error()
         except BaseException:
             with self._lock:
                 turn = self.state.vacate(waiter.origin)
             if turn is not None:
                 turn.wake.release()
             raise
-        with self._lock:
-            self.state.adopt(connection, waiter.origin)
-            self._open.add(connection)
         return connection
 
     def _close_discarded(self) -> None:

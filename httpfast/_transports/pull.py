@@ -91,18 +91,41 @@ def _dial_once(
     timeout: float | None,
     deadline: float,
 ) -> socket.socket:
+    # Made before the connection: it may take long, and a server should not have to wait for it.
+    context = route.context if scheme == "https" else None
     limit = time_left(timeout, deadline)
     sock = _connect(route, host, port, NEVER if limit is None else monotonic() + limit)
     try:
         sock.settimeout(time_left(timeout, deadline))
-        if scheme != "https":
+        if context is None:
             return sock
-        return route.context.wrap_socket(
-            sock, server_hostname=sni_hostname or server_name(host), suppress_ragged_eofs=False
+        # The new object takes the descriptor over; the handshake is ours, so that whatever ends it closes that one.
+        secured = context.wrap_socket(
+            sock,
+            server_hostname=sni_hostname or server_name(host),
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
         )
-    except BaseException:
+        sock = secured
+        secured.do_handshake()
+        return secured
+    except BaseException as error:
         sock.close()
+        if context is not None:
+            _close_half_made(error)
         raise
+
+
+def _close_half_made(error: BaseException) -> None:
+    """Close an SSLSocket whose making failed: CPython does that itself for some errors only, though it has the descriptor."""
+    from ssl import SSLSocket
+
+    trace = error.__traceback__
+    while trace is not None:
+        made = trace.tb_frame.f_locals.get("self")
+        if isinstance(made, SSLSocket):
+            made.close()
+        trace = trace.tb_next
 
 
 def _connect(route: Route, host: str, port: int, ends: float) -> socket.socket:
@@ -146,8 +169,9 @@ def _race(addresses: list[AddressInfo], route: Route, ends: float) -> socket.soc
                     raise TimeoutError("timed out")
                 for key, _ in selector.select(None if left == NEVER else left):
                     sock = key.fileobj  # type: ignore[assignment]
-                    selector.unregister(key.fileobj)
                     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # type: ignore[union-attr]
+                    # Until here an exception has it closed with the others.
+                    selector.unregister(key.fileobj)
                     if code == 0:
                         return sock  # type: ignore[return-value]
                     sock.close()  # type: ignore[union-attr]

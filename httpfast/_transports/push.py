@@ -90,17 +90,14 @@ async def _dial_once(
     deadline: float,
 ) -> Connection:
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(time_left(timeout, deadline)):
-        sock = await _connect(loop, route, host, port)
     context: ssl.SSLContext | None = None
     name: str | None = None
     if scheme == "https":
+        # Made before the connection: it may take long, and a server should not have to wait for it.
+        context = route.context
         name = sni_hostname or server_name(host)
-        try:
-            context = route.context
-        except BaseException:
-            sock.close()
-            raise
+    async with asyncio.timeout(time_left(timeout, deadline)):
+        sock = await _connect(loop, route, host, port)
     # From here on the transport owns the socket, and closes it when the handshake fails or is cancelled.
     async with asyncio.timeout(time_left(timeout, deadline)):
         if route.uds is not None:
@@ -146,37 +143,40 @@ async def _race(attempts: list[Coroutine[Any, Any, socket.socket]]) -> socket.so
         OSError: all failed; it is the first one's error.
     """
     errors: list[BaseException] = []
-    running: set[asyncio.Task[socket.socket]] = set()
+    tasks: list[asyncio.Task[socket.socket]] = []
     waiting = attempts[::-1]
+    winner: socket.socket | None = None
     try:
-        while waiting or running:
+        running: set[asyncio.Task[socket.socket]] = set()
+        while winner is None:
             if waiting:
-                running.add(asyncio.create_task(waiting.pop()))
+                tasks.append(asyncio.create_task(waiting.pop()))
+                running.add(tasks[-1])
+            if not running:
+                raise errors[0]
             done, running = await asyncio.wait(
                 running, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
-            winners = []
             for task in done:
                 error = task.exception()
-                if error is None:
-                    winners.append(task.result())
-                else:
+                if error is not None:
                     errors.append(error)
-            if winners:
-                for late in winners[1:]:
-                    late.close()
-                return winners[0]
-        raise errors[0]
+                elif winner is None:
+                    winner = task.result()
+        return winner
     finally:
         for attempt in waiting:
             attempt.close()
-        for task in running:
+        for task in tasks:
+            # An attempt may have connected in the very moment of its cancellation, or of ours.
             task.cancel()
-        if running:
-            # One of them may have connected in the very moment of its cancellation.
-            for outcome in await asyncio.gather(*running, return_exceptions=True):
-                if isinstance(outcome, socket.socket):
-                    outcome.close()
+            task.add_done_callback(lambda task: _close_loser(task, winner))
+
+
+def _close_loser(task: asyncio.Task[socket.socket], winner: socket.socket | None) -> None:
+    """Close the socket of an attempt that has ended, unless it has won."""
+    if not task.cancelled() and task.exception() is None and task.result() is not winner:
+        task.result().close()
 
 
 class ResponseStream(AsyncByteStream):

@@ -11,7 +11,7 @@ import httpfast
 from bench.server import Certificates
 
 from ..drivers.facade import Caller, Driver
-from ..peers import Close, CloseNotify, ReadRequest, ScriptedPeer, Send, Signal, Stall, WaitFor
+from ..peers import Close, CloseNotify, ReadRequest, ScriptedPeer, Send, Signal, Stall, WaitFor, WaitForClose
 from .stepper import LATE, cancelled_at
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -55,7 +55,8 @@ async def test_connection_that_closes_on_its_way_to_the_next_request_is_not_used
 async def test_retry_is_made_on_a_new_connection_though_others_are_released(driver: Driver) -> None:
     """The retry waits for a slot, and is served while it waits: by a connection that may be just as stale."""
     closing = [ReadRequest(), Send(OK), ReadRequest(), Close()]
-    with ScriptedPeer(closing, closing, [ReadRequest(), Send(OK)], [ReadRequest(), Send(OK)]) as peer:
+    released = [ReadRequest(), Send(OK), WaitForClose()]
+    with ScriptedPeer(closing, released, [ReadRequest(), Send(OK)]) as peer:
         client = driver.client(limits=ONE, timeout=10)
         await client.get(peer.url)
 

@@ -301,8 +301,11 @@ cdef class H1Connection(PooledConnection):
             self.exchange = None
             exchange.connection = None
             self.deadline = NEVER
-            self.detach()
-            return self.wake(exchange)
+            try:
+                self.detach()
+            finally:
+                self.wake(exchange)    # whatever became of the connection: this response is whole
+            return 0
         if exchange.waiter is None:
             pass
         elif (not exchange.collect or exchange.is_tunnel) and exchange.status_code:

@@ -117,7 +117,7 @@ def _dial_once(
 
 
 def _close_half_made(error: BaseException) -> None:
-    """Close an SSLSocket whose making failed: CPython does that itself for some errors only, though it has the descriptor."""
+    """Close an SSLSocket whose making failed: CPython does that itself for some errors only."""
     from ssl import SSLSocket
 
     trace = error.__traceback__

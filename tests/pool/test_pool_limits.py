@@ -432,3 +432,22 @@ def test_released_connection_serves_its_own_origin_before_a_later_waiter_of_anot
 
     assert state.release(connection, 0.0) is held
     assert state.release(y, 0.0) is other
+
+
+def test_nobody_is_held_back_by_an_origin_that_has_room_again() -> None:
+    state = PoolState(2, None, 2)
+    first = opened(state, "a")
+    second = opened(state, "a")
+    other = state.enter("b")
+    early, late = state.enter("a"), state.enter("a")
+
+    assert state.release(first, 0.0) is other
+    dialed_for_other = Connection("b")
+    state.adopt(dialed_for_other, other.origin)
+    assert state.arrive(dialed_for_other, 0.0) is other
+    assert state.release(second, 0.0) is early
+    turn = state.release(dialed_for_other, 0.0)
+
+    assert turn is late
+    assert late.may_dial
+    assert (state.connections, state.waiting) == (2, 0)

@@ -53,6 +53,7 @@ cdef class Origin:
     cdef readonly Py_ssize_t connections       # slots taken: open connections and dials
     cdef readonly Py_ssize_t idle
     cdef readonly Py_ssize_t waiting           # waiters in any queue
+    cdef Py_ssize_t queued                     # of them, those in the common queue
     cdef PooledConnection top, bottom          # of the idle stack
     cdef WaiterQueue dialing                   # waiters for which a dial runs; any connection will do for them
     cdef WaiterQueue held                      # waiters that the limit per origin holds back
@@ -93,4 +94,4 @@ cdef class PoolState:
     cdef int free_slot(self, Origin origin) except -1
     cdef int forget_if_unused(self, Origin origin) except -1
     cdef Waiter grant_next(self, Origin origin)
-    cdef Waiter first_common(self, Origin origin)
+    cdef int admit(self, Origin origin) except -1

@@ -150,12 +150,12 @@ cdef class PoolState:
         self.tickets += 1
         waiter.ticket = self.tickets
         waiter.origin = origin
-        if origin.connections >= self.max_per_origin and fresh and origin.top is not None:
+        if fresh and origin.top is not None and origin.connections + origin.queued >= self.max_per_origin:
             evicted = origin.bottom
             self.unlink_idle(evicted)
             self.discard(evicted)
             origin = waiter.origin = self.origin_of(key)
-        if origin.connections >= self.max_per_origin:
+        if origin.connections + origin.queued >= self.max_per_origin:
             origin.held.append(waiter)
             return waiter
         if self.connections >= self.max_connections and self.oldest is not None:
@@ -165,6 +165,7 @@ cdef class PoolState:
             origin = waiter.origin = self.origin_of(key)
         if self.connections >= self.max_connections:
             self.queue.append(waiter)
+            origin.queued += 1
             return waiter
         self.take_slot(origin, waiter)
         return waiter
@@ -181,7 +182,7 @@ cdef class PoolState:
             return None
         origin = connection.origin
         waiter = origin.dialing.first
-        common = self.first_common(origin)
+        common = self.queue.first
         if waiter is None or (origin.held.first is not None and origin.held.first.ticket < waiter.ticket):
             waiter = origin.held.first
         if waiter is None and common is None:
@@ -192,7 +193,9 @@ cdef class PoolState:
                 self.discard(connection)
                 return self.grant_next(origin)
             waiter = common
+            origin.queued -= 1
         waiter.queue.remove(waiter)
+        self.admit(origin)
         waiter.may_dial = False
         waiter.connection = connection
         return waiter
@@ -207,7 +210,10 @@ cdef class PoolState:
     cpdef int leave(self, Waiter waiter) except -1:
         """A waiter gives up. A slot that it has for a dial stays taken until the dial has ended: see `vacate`."""
         if waiter is not None and waiter.queue is not None:
+            if waiter.queue is self.queue:
+                waiter.origin.queued -= 1
             waiter.queue.remove(waiter)
+            self.admit(waiter.origin)
             self.forget_if_unused(waiter.origin)
         return 0
 
@@ -353,28 +359,26 @@ cdef class PoolState:
 
     cdef Waiter grant_next(self, Origin origin):
         """A slot of `origin` has come free: the oldest waiter that may now dial takes it."""
-        cdef Waiter held = origin.held.first if origin.connections < self.max_per_origin else None
-        cdef Waiter chosen = self.first_common(None)
-        if held is not None and (chosen is None or held.ticket < chosen.ticket):
-            chosen = held
+        cdef Waiter chosen
+        self.admit(origin)
+        chosen = self.queue.first
         if chosen is None or self.connections >= self.max_connections:
             return None
-        chosen.queue.remove(chosen)
-        if chosen is not held and held is not None:
-            # Its origin has room again: from now on only the limit in all holds it back.
-            held.queue.remove(held)
-            self.queue.insert(held)
+        self.queue.remove(chosen)
+        chosen.origin.queued -= 1
         self.take_slot(chosen.origin, chosen)
         return chosen
 
-    cdef Waiter first_common(self, Origin origin):
-        """The first of the common queue that a free slot, or a connection of `origin`, can serve.
+    cdef int admit(self, Origin origin) except -1:
+        """Move waiters that only their origin's limit held back to the common queue, as far as that limit has room.
 
-        Those before it whose origin has reached its own limit in the meantime go to that origin's queue.
+        So each waiter of the common queue may dial as soon as there is a slot, and nobody is held back while there is
+        room: connections + queued never pass max_per_origin, and reach it while anyone is held back.
         """
-        cdef Waiter waiter = self.queue.first
-        while waiter is not None and waiter.origin is not origin and waiter.origin.connections >= self.max_per_origin:
-            self.queue.remove(waiter)
-            waiter.origin.held.insert(waiter)
-            waiter = self.queue.first
-        return waiter
+        cdef Waiter waiter
+        while origin.held.first is not None and origin.connections + origin.queued < self.max_per_origin:
+            waiter = origin.held.first
+            origin.held.remove(waiter)
+            self.queue.insert(waiter)
+            origin.queued += 1
+        return 0

@@ -40,7 +40,7 @@ servers:
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint cext
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint cext
 
 types: build
 	$(BIN)/mypy

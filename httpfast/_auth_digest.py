@@ -96,19 +96,21 @@ class DigestAuth(Auth):
         if known is not None:
             self._answer(request, known)
         response = yield request
-        if response.status_code != 401:
-            return
-        offers = list(islice(_digest_offers(response), MAX_OFFERS))
-        challenged = _challenged_request(request, response) if offers else None
-        if challenged is None:
-            return
-        challenge = self._choose(offers, challenged)
-        self._remember(challenged.url._origin_key, challenge)
-        self._answer(challenged, challenge)
-        if "Set-Cookie" in response.headers:
-            # The nonce may be bound to a session, and the client's own cookies were chosen before it began.
-            response.cookies.set_cookie_header(challenged)
-        yield challenged
+        while response.status_code == 401:
+            offers = list(islice(_digest_offers(response), MAX_OFFERS))
+            challenged = _challenged_request(request, response) if offers else None
+            if challenged is None:
+                return
+            challenge = self._choose(offers, challenged)
+            self._remember(challenged.url._origin_key, challenge)
+            self._answer(challenged, challenge)
+            if "Set-Cookie" in response.headers:
+                # The nonce may be bound to a session, and the client's own cookies were chosen before it began.
+                response.cookies.set_cookie_header(challenged)
+            response = yield challenged
+            if response._request is None or "Authorization" in response._request.headers:
+                return
+            # A redirect led on, and what was sent there had no answer yet: each redirect counts, so this ends.
 
     def _choose(self, offers: list[Parameters], request: Request) -> _Challenge:
         """Take the first challenge that can be answered: servers put the one they like best first (RFC 7616, 3.7).

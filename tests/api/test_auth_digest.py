@@ -739,3 +739,24 @@ def test_response_bodies_are_not_asked_for() -> None:
     auth = httpfast.DigestAuth("u", "p")
 
     assert (auth.requires_request_body, auth.requires_response_body) == (False, False)
+
+
+def test_redirect_drops_the_answer_to_another_target_and_the_new_one_is_challenged() -> None:
+    sent: list[tuple[str, str]] = []
+
+    def handler(request: httpfast.Request) -> httpfast.Response:
+        authorization = request.headers.get("Authorization", "")
+        sent.append((request.url.path, authorization[:6]))
+        if not authorization:
+            return httpfast.Response(401, headers={"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+        if f'uri="{request.url.path}"' not in authorization:
+            return httpfast.Response(400)
+        if request.url.path == "/a":
+            return httpfast.Response(302, headers={"Location": "/b"})
+        return httpfast.Response(200)
+
+    with httpfast.Client(transport=httpfast.MockTransport(handler), follow_redirects=True) as client:
+        response = client.get("http://example.org/a", auth=httpfast.DigestAuth("user", "secret"))
+
+    assert response.status_code == 200
+    assert sent == [("/a", ""), ("/a", "Digest"), ("/b", ""), ("/b", "Digest")]

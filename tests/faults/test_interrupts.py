@@ -20,11 +20,13 @@ import httpfast
 from bench.server import EmbeddedServer, content
 
 from ..drivers.facade import Caller, Driver
-from ..peers import Call, PeerConnection, ReadHead, ReadRequest, ScriptedPeer, Send, WaitForClose
+from ..peers import Call, Expect, PeerConnection, ReadHead, ReadRequest, ScriptedPeer, Send, WaitForClose
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 MOST_STEPS = 200
+# A TLS record of the type handshake starts so (RFC 8446, 5.1).
+TLS_HANDSHAKE = b"\x16\x03"
 
 CALLS = [
     (socket, "getaddrinfo"),
@@ -218,7 +220,8 @@ async def test_signal_in_a_wait_raises_and_leaves_nothing_behind(
         "stream": [ReadRequest(), Send(HEAD + b"01234"), Call(interrupts), WaitForClose()],
         "upload": [ReadHead(), Call(interrupts), WaitForClose()],
         "continue": [ReadHead(), Call(interrupts), WaitForClose()],
-        "tls": [Call(interrupts), WaitForClose()],
+        # The ClientHello is there: the client waits in its handshake.
+        "tls": [Expect(TLS_HANDSHAKE), Call(interrupts), WaitForClose()],
     }[phase]
     with ScriptedPeer(steps, [ReadRequest(), Send(OK)]) as peer:
         client = sync_driver.client(timeout=20, limits=httpfast.Limits(max_connections=1))

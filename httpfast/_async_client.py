@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from time import perf_counter
 
-from ._base_client import OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
+from ._base_client import (
+    OPENED,
+    USE_CLIENT_DEFAULT,
+    BaseClient,
+    ClientState,
+    UseClientDefault,
+    logger,
+    warn_of_cookies,
+)
+from ._cext.plain import is_finished, originals, ready_request
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
+from ._response_context import AsyncResponseContext
 from ._transports.default import AsyncHTTPTransport
 from ._types import AsyncByteStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
     from typing import Any, Self
 
@@ -119,6 +130,10 @@ class AsyncClient(BaseClient):
         self._transport: AsyncBaseTransport = transport
         self._mounts: dict[Any, AsyncBaseTransport | None] = {}
 
+    @classmethod
+    def _defined(cls) -> dict[str, Any]:
+        return _DEFINED
+
     def _transport_for_url(self, url: URL) -> AsyncBaseTransport:
         """The transport for a URL. Tools that intercept requests replace this method."""
         return self._transport
@@ -154,6 +169,22 @@ class AsyncClient(BaseClient):
             InvalidURL: the URL cannot be sent.
             RuntimeError: the client was closed.
         """
+        if (
+            params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+            and data is None
+            and files is None
+        ):
+            if content is None and json is None:
+                plain = ready_request(self, method, url, True)
+            else:
+                plain = self._compose(method, url, content, json, True)
+            if plain is not None:
+                return await self._send_plain(plain, follow_redirects)
         if cookies is not None:
             warn_of_cookies()
         request = self.build_request(
@@ -171,8 +202,7 @@ class AsyncClient(BaseClient):
         )
         return await self.send(request, auth=auth, follow_redirects=follow_redirects)
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self,
         method: str,
         url: URLTypes,
@@ -188,28 +218,49 @@ class AsyncClient(BaseClient):
         follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
-    ) -> AsyncIterator[Response]:
+    ) -> AsyncResponseContext:
         """As `request`, but for use in an `async with` statement: the body has not been read when it begins, and the
         response is closed when it ends.
         """
-        request = self.build_request(
-            method,
-            url,
-            content=content,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            timeout=timeout,
-            extensions=extensions,
-        )
-        response = await self.send(request, auth=auth, follow_redirects=follow_redirects, stream=True)
-        try:
-            yield response
-        finally:
-            await response.aclose()
+        if (
+            content is None
+            and data is None
+            and files is None
+            and json is None
+            and params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+        ):
+            return AsyncResponseContext(partial(self._open_stream, method, url, follow_redirects))
+
+        async def open_response() -> Response:
+            request = self.build_request(
+                method,
+                url,
+                content=content,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+                timeout=timeout,
+                extensions=extensions,
+            )
+            return await self.send(request, auth=auth, follow_redirects=follow_redirects, stream=True)
+
+        return AsyncResponseContext(open_response)
+
+    async def _open_stream(self, method: str, url: URLTypes, follow_redirects: bool | UseClientDefault) -> Response:
+        """A response to be streamed, of a request without arguments."""
+        plain = ready_request(self, method, url, True, False)
+        if plain is not None:
+            return await self._send_plain(plain, follow_redirects)
+        request = self.build_request(method, url)
+        return await self.send(request, follow_redirects=follow_redirects, stream=True)
 
     async def send(
         self,
@@ -248,7 +299,7 @@ class AsyncClient(BaseClient):
             response = await self._send_single_request(request)
             if 300 <= response.status_code <= 399:
                 response = await self._drive(exchange_steps(self, request, follow, response), None, request)
-        if stream or ("_finished" in response.__dict__ and "_content" in response.__dict__):
+        if stream or (response._finished is not None and "_content" in response.__dict__):
             return response
         return await self._read(response)
 
@@ -329,10 +380,32 @@ class AsyncClient(BaseClient):
         except RequestError as error:
             error.request = request
             raise
+        self._accept(request, response, started)
+        return response
+
+    async def _send_plain(self, request: Request, follow_redirects: bool | UseClientDefault) -> Response:
+        """What `send` comes to for a request that `ready_request` found to be plain."""
+        started = perf_counter()
+        try:
+            response = await self._transport.handle_async_request(request)
+        except RequestError as error:
+            error.request = request
+            raise
+        if is_finished(self, request, response, started, logger):
+            return response
+        self._accept(request, response, started)
+        if 300 <= response.status_code <= 399:
+            follow = self.follow_redirects if isinstance(follow_redirects, UseClientDefault) else follow_redirects
+            response = await self._drive(exchange_steps(self, request, follow, response), None, request)
+        if not request._wants_whole or (response._finished is not None and "_content" in response.__dict__):
+            return response
+        return await self._read(response)
+
+    def _accept(self, request: Request, response: Response, started: float) -> None:
+        """Take over a response from a transport."""
         if "_raw" not in response.__dict__ and not isinstance(response.stream, AsyncByteStream):
             raise TypeError("A transport of an AsyncClient must return a response with a AsyncByteStream")
         self._received(request, response, started)
-        return response
 
     async def get(
         self,
@@ -347,6 +420,18 @@ class AsyncClient(BaseClient):
         extensions: RequestExtensions | None = None,
     ) -> Response:
         """Send a GET request. See `request`."""
+        if (
+            params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+        ):
+            # Most requests are this one: it saves them a call and its arguments.
+            plain = ready_request(self, "GET", url, True)
+            if plain is not None:
+                return await self._send_plain(plain, follow_redirects)
         return await self.request(
             "GET",
             url,
@@ -585,3 +670,6 @@ class AsyncClient(BaseClient):
     ) -> None:
         self._state = ClientState.CLOSED
         await self._transport.__aexit__(exc_type, exc_value, traceback)
+
+
+_DEFINED = originals(AsyncClient)

@@ -7,7 +7,9 @@ from enum import Enum
 from time import monotonic, perf_counter
 
 from ._auth import Auth, BasicAuth, FunctionAuth
+from ._cext.plain import Parts, is_untouched, ready_parts, ready_request, request_with
 from ._config import DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Timeout
+from ._content import FIELDS_OF_CONTENT, JSON_FIELD, json_bytes, length_field
 from ._cookies import Cookies
 from ._decoders import accept_encoding
 from ._headers import Headers
@@ -35,23 +37,15 @@ if TYPE_CHECKING:
     )
 
     EventHooks = Mapping[str, list[Callable[..., Any]]]
-    Fields = tuple[tuple[bytes, bytes, bytes], ...]
-    # The URL, the fields, and the client's own fields that these were made of.
-    Prepared = tuple[URL, Fields, Fields]
 
 __all__ = ["OPENED", "USE_CLIENT_DEFAULT", "BaseClient", "ClientState", "UseClientDefault"]
 
 logger = logging.getLogger("httpfast")
 
 # URLs that a client remembers with the fields that go to them: about 1 KiB each, and none that is longer than this.
-_PREPARED_URLS = 1_024
-_PREPARED_DROPPED = 64
-_PREPARED_LENGTH = 2_048
-
-# Methods for which nothing is said about a body that is not there, as `Request` spells them.
-_BODILESS = {method: method for method in ("GET", "HEAD", "OPTIONS", "DELETE")}
-
-_new = object.__new__
+_KNOWN_URLS = 1_024
+_KNOWN_DROPPED = 64
+_KNOWN_LENGTH = 2_048
 
 
 class UseClientDefault:
@@ -109,8 +103,8 @@ class BaseClient:
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
     ) -> None:
-        # URL text -> what a request without a body needs to go there; emptied when a setting changes.
-        self._prepared: dict[str, Prepared] = {}
+        # URL text -> what a request needs to go there; emptied when a setting changes.
+        self._parts_of: dict[str, Parts] = {}
         self._base_url = self._enforce_trailing_slash(URL(base_url))
         self._auth = self._build_auth(auth)
         self._params = QueryParams(params)
@@ -174,7 +168,7 @@ class BaseClient:
     @base_url.setter
     def base_url(self, url: URLTypes) -> None:
         self._base_url = self._enforce_trailing_slash(URL(url))
-        self._prepared.clear()
+        self._parts_of.clear()
 
     @property
     def headers(self) -> Headers:
@@ -211,7 +205,7 @@ class BaseClient:
     @params.setter
     def params(self, params: QueryParamTypes) -> None:
         self._params = QueryParams(params)
-        self._prepared.clear()
+        self._parts_of.clear()
 
     # Making a request
 
@@ -234,40 +228,25 @@ class BaseClient:
 
         Args and Raises: as for `Request`, and timeout: see `Timeout`.
         """
-        if extensions is None and timeout is USE_CLIENT_DEFAULT:
-            # A copy: whoever changes it means this request only.
-            extensions = {"timeout": self._timeout._extension.copy()}
-        else:
-            extensions = self._merge_extensions(timeout, extensions)
         if (
-            content is None
-            and data is None
-            and files is None
-            and json is None
-            and params is None
+            params is None
             and headers is None
             and cookies is None
-            and url.__class__ is str
-            and method in _BODILESS
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+            and data is None
+            and files is None
         ):
-            prepared = self._prepared.get(url)
-            if prepared is None or prepared[2] is not self._headers._fields:
-                prepared = self._prepare(url)
-            if prepared is not None:
-                # What `Request` would make, of parts that are ready.
-                request = _new(Request)
-                own_headers = _new(Headers)
-                own_headers._fields = prepared[1]
-                state = request.__dict__
-                state["method"] = _BODILESS[method]
-                state["url"] = prepared[0]
-                state["headers"] = own_headers
-                state["extensions"] = extensions
-                state["_content"] = b""
+            if content is None and json is None:
+                ready = ready_request(self, method, url, False)
+            else:
+                ready = self._compose(method, url, content, json, False)
+            if ready is not None:
                 if "jar" in self._cookies.__dict__:
-                    self._bind_cookies(prepared[0])
-                    self._cookies.set_cookie_header(request)
-                return request
+                    self._bind_cookies(ready.url)
+                    self._cookies.set_cookie_header(ready)
+                return ready
+        extensions = self._merge_extensions(timeout, extensions)
         merged_url = self._merge_url(url)
         self._bind_cookies(merged_url)
         return Request(
@@ -283,7 +262,24 @@ class BaseClient:
             extensions=extensions,
         )
 
-    def _prepare(self, url: str) -> Prepared | None:
+    def _compose(
+        self, method: str, url: URLTypes, content: RequestContent | None, json: Any | None, plain: bool
+    ) -> Request | None:
+        """A request with a body, made of parts that are ready; None when there is more to it. See `request_with`."""
+        if json is None:
+            if not isinstance(content, bytes) or not content:
+                return None
+        elif content is not None:
+            return None
+        parts = ready_parts(self, method, url, plain)
+        if parts is None:
+            return None
+        if isinstance(content, bytes):
+            return request_with(parts, method, bytes(content), (length_field(len(content)),), plain)
+        body = json_bytes(json)
+        return request_with(parts, method, body, (length_field(len(body)), JSON_FIELD), plain)
+
+    def _make_parts(self, url: str, timeouts: dict[str, float | None]) -> Parts | None:
         """Parse a URL and make the fields for it; both are kept for the next request to it.
 
         Returns: None in a subclass that has its own way to merge a part.
@@ -293,14 +289,17 @@ class BaseClient:
             return None
         client_fields = self._headers._fields
         request = Request("GET", self._merge_url(url), params=self._merge_queryparams(None), headers=self._headers)
-        prepared = request.url, request.headers._fields, client_fields
-        if len(url) <= _PREPARED_LENGTH:
-            if len(self._prepared) >= _PREPARED_URLS:
+        fields = request.headers._fields
+        # A request that expects 100 Continue takes its time over its body.
+        takes_content = not any(name in FIELDS_OF_CONTENT for _, name, _ in fields)
+        parts = Parts(request.url, fields, client_fields, timeouts, takes_content)
+        if len(url) <= _KNOWN_LENGTH:
+            if len(self._parts_of) >= _KNOWN_URLS:
                 # Some at a time, from a copy: another thread may be here too.
-                for oldest in tuple(self._prepared)[:_PREPARED_DROPPED]:
-                    self._prepared.pop(oldest, None)
-            self._prepared[url] = prepared
-        return prepared
+                for oldest in tuple(self._parts_of)[:_KNOWN_DROPPED]:
+                    self._parts_of.pop(oldest, None)
+            self._parts_of[url] = parts
+        return parts
 
     def _merge_extensions(
         self, timeout: TimeoutTypes | UseClientDefault, extensions: RequestExtensions | None
@@ -370,6 +369,30 @@ class BaseClient:
             if username or password:
                 return BasicAuth(username=username, password=password)
         return chosen
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        # Whatever was assigned may stand in the place of a method.
+        self.__dict__["_plain_version"] = None
+
+    def _note_version(self, version: int) -> int:
+        """Find out whether anybody has changed what this client's methods do, and remember it.
+
+        Args:
+            version: what the core knows the present state of the class by; 0: it has none.
+
+        Returns: the version, negative when something was changed; 0 before the client was opened.
+        """
+        if self._state is not OPENED:
+            return 0
+        noted = version if is_untouched(self, self._defined()) else -version
+        self.__dict__["_plain_version"] = noted
+        return noted
+
+    @classmethod
+    def _defined(cls) -> dict[str, Any]:
+        """The attributes that httpfast's own class of client has."""
+        raise NotImplementedError
 
     def _open(self) -> None:
         """Raises RuntimeError when the client was closed."""

@@ -78,7 +78,10 @@ class TextDecoder:
 
     def flush(self) -> str:
         """Return the text for a character that was cut short, if one was."""
-        return self._decode(b"", True)
+        text = self._decode(b"", True)
+        # Python's decoder of utf-8-sig keeps a byte order mark that was cut short, and says nothing.
+        held = self._decoder.getstate()[0]
+        return text + held.decode(self._encoding, "replace") if held else text
 
     def _decode(self, data: bytes, is_last: bool) -> str:
         try:

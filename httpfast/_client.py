@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from time import perf_counter
 
 from ._async_client import AsyncClient
-from ._base_client import OPENED, USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, warn_of_cookies
+from ._base_client import (
+    OPENED,
+    USE_CLIENT_DEFAULT,
+    BaseClient,
+    ClientState,
+    UseClientDefault,
+    logger,
+    warn_of_cookies,
+)
+from ._cext.plain import is_finished, originals, ready_request
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
+from ._response_context import ResponseContext
 from ._transports.default import HTTPTransport
 from ._types import SyncByteStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
     from typing import Any, Self
 
@@ -121,6 +132,10 @@ class Client(BaseClient):
         self._transport: BaseTransport = transport
         self._mounts: dict[Any, BaseTransport | None] = {}
 
+    @classmethod
+    def _defined(cls) -> dict[str, Any]:
+        return _DEFINED
+
     def _transport_for_url(self, url: URL) -> BaseTransport:
         """The transport for a URL. Tools that intercept requests replace this method."""
         return self._transport
@@ -156,6 +171,22 @@ class Client(BaseClient):
             InvalidURL: the URL cannot be sent.
             RuntimeError: the client was closed.
         """
+        if (
+            params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+            and data is None
+            and files is None
+        ):
+            if content is None and json is None:
+                plain = ready_request(self, method, url, True)
+            else:
+                plain = self._compose(method, url, content, json, True)
+            if plain is not None:
+                return self._send_plain(plain, follow_redirects)
         if cookies is not None:
             warn_of_cookies()
         request = self.build_request(
@@ -173,7 +204,6 @@ class Client(BaseClient):
         )
         return self.send(request, auth=auth, follow_redirects=follow_redirects)
 
-    @contextmanager
     def stream(
         self,
         method: str,
@@ -190,28 +220,49 @@ class Client(BaseClient):
         follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
-    ) -> Iterator[Response]:
+    ) -> ResponseContext:
         """As `request`, but for use in a `with` statement: the body has not been read when it begins, and the
         response is closed when it ends.
         """
-        request = self.build_request(
-            method,
-            url,
-            content=content,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            timeout=timeout,
-            extensions=extensions,
-        )
-        response = self.send(request, auth=auth, follow_redirects=follow_redirects, stream=True)
-        try:
-            yield response
-        finally:
-            response.close()
+        if (
+            content is None
+            and data is None
+            and files is None
+            and json is None
+            and params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+        ):
+            return ResponseContext(partial(self._open_stream, method, url, follow_redirects))
+
+        def open_response() -> Response:
+            request = self.build_request(
+                method,
+                url,
+                content=content,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+                timeout=timeout,
+                extensions=extensions,
+            )
+            return self.send(request, auth=auth, follow_redirects=follow_redirects, stream=True)
+
+        return ResponseContext(open_response)
+
+    def _open_stream(self, method: str, url: URLTypes, follow_redirects: bool | UseClientDefault) -> Response:
+        """A response to be streamed, of a request without arguments."""
+        plain = ready_request(self, method, url, True, False)
+        if plain is not None:
+            return self._send_plain(plain, follow_redirects)
+        request = self.build_request(method, url)
+        return self.send(request, follow_redirects=follow_redirects, stream=True)
 
     def send(
         self,
@@ -250,7 +301,7 @@ class Client(BaseClient):
             response = self._send_single_request(request)
             if 300 <= response.status_code <= 399:
                 response = self._drive(exchange_steps(self, request, follow, response), None, request)
-        if stream or ("_finished" in response.__dict__ and "_content" in response.__dict__):
+        if stream or (response._finished is not None and "_content" in response.__dict__):
             return response
         return self._read(response)
 
@@ -331,10 +382,32 @@ class Client(BaseClient):
         except RequestError as error:
             error.request = request
             raise
+        self._accept(request, response, started)
+        return response
+
+    def _send_plain(self, request: Request, follow_redirects: bool | UseClientDefault) -> Response:
+        """What `send` comes to for a request that `ready_request` found to be plain."""
+        started = perf_counter()
+        try:
+            response = self._transport.handle_request(request)
+        except RequestError as error:
+            error.request = request
+            raise
+        if is_finished(self, request, response, started, logger):
+            return response
+        self._accept(request, response, started)
+        if 300 <= response.status_code <= 399:
+            follow = self.follow_redirects if isinstance(follow_redirects, UseClientDefault) else follow_redirects
+            response = self._drive(exchange_steps(self, request, follow, response), None, request)
+        if not request._wants_whole or (response._finished is not None and "_content" in response.__dict__):
+            return response
+        return self._read(response)
+
+    def _accept(self, request: Request, response: Response, started: float) -> None:
+        """Take over a response from a transport."""
         if "_raw" not in response.__dict__ and not isinstance(response.stream, SyncByteStream):
             raise TypeError("A transport of a Client must return a response with a SyncByteStream")
         self._received(request, response, started)
-        return response
 
     def get(
         self,
@@ -349,6 +422,18 @@ class Client(BaseClient):
         extensions: RequestExtensions | None = None,
     ) -> Response:
         """Send a GET request. See `request`."""
+        if (
+            params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+        ):
+            # Most requests are this one: it saves them a call and its arguments.
+            plain = ready_request(self, "GET", url, True)
+            if plain is not None:
+                return self._send_plain(plain, follow_redirects)
         return self.request(
             "GET",
             url,
@@ -587,3 +672,6 @@ class Client(BaseClient):
     ) -> None:
         self._state = ClientState.CLOSED
         self._transport.__exit__(exc_type, exc_value, traceback)
+
+
+_DEFINED = originals(Client)

@@ -190,7 +190,22 @@ def encode_json(json: Any) -> tuple[dict[str, str], ByteStream]:
         TypeError: the value holds an object that JSON has no form for.
         ValueError: the value holds a NaN or an infinity, or contains itself.
     """
-    return _typed(_json_encoder()(json).encode("utf-8"), "application/json")
+    return _typed(json_bytes(json), "application/json")
+
+
+# Triples of (name, lower-case name, value), as `Headers` keeps them.
+JSON_FIELD = (b"Content-Type", b"content-type", b"application/json")
+FIELDS_OF_CONTENT = frozenset({b"content-length", b"content-type", b"transfer-encoding", b"expect"})
+
+
+def length_field(size: int) -> tuple[bytes, bytes, bytes]:
+    """The Content-Length field for a body of `size` octets."""
+    return b"Content-Length", b"content-length", b"%d" % size
+
+
+def json_bytes(json: Any) -> bytes:
+    """Return a value as JSON. Raises as `encode_json`."""
+    return _json_encoder()(json).encode("utf-8")
 
 
 _json_text: Callable[[Any], str] | None = None

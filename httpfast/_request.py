@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._cext.plain import Parts
+    from ._headers import Fields
     from ._types import (
         AsyncByteStream,
         CookieTypes,
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["Request"]
+
+# Bound to IO or to a client's settings, or to be made anew.
+_NOT_PICKLED = frozenset({"extensions", "stream", "_parts", "_ready_fields", "_wants_whole"})
 
 # Methods whose meaning expects content: without any, its absence is stated (RFC 9110, 8.6).
 _METHODS_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH", "QUERY"})
@@ -57,6 +62,17 @@ class LazyAttribute:
             return self
         value = instance.__dict__[self._name] = self._make(instance)
         return value
+
+
+def _make_headers(request: Request) -> Headers:
+    if request._parts is None:
+        return Headers()
+    return Headers._of(request._parts.fields if request._ready_fields is None else request._ready_fields)
+
+
+def _make_extensions(request: Request) -> dict[str, Any]:
+    # A copy: whoever changes it means this request only.
+    return {} if request._parts is None else {"timeout": request._parts.timeouts.copy()}
 
 
 def _make_stream(request: Request) -> SyncByteStream | AsyncByteStream:
@@ -91,14 +107,20 @@ class Request:
     url: URL
     # The whole body. Absent while a streamed one has not been read.
     _content: bytes
+    # What `headers` and `extensions` are made of when a client has put the request together; with a body, the fields
+    # are those of `_ready_fields`.
+    _parts: Parts | None = None
+    _ready_fields: Fields | None = None
+    # For our transports: the caller is to be woken once, when the whole body is there.
+    _wants_whole: bool = False
 
     if TYPE_CHECKING:
         headers: Headers
         extensions: dict[str, Any]
         stream: SyncByteStream | AsyncByteStream
     else:
-        headers = LazyAttribute(lambda request: Headers())
-        extensions = LazyAttribute(lambda request: {})
+        headers = LazyAttribute(_make_headers)
+        extensions = LazyAttribute(_make_extensions)
         # Absent from the instance, the body is `_content` and nobody has asked for a stream of it.
         stream = LazyAttribute(_make_stream)
 
@@ -219,7 +241,7 @@ class Request:
         return f"<{self.__class__.__name__}({self.method!r}, {str(self.url)!r})>"
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name not in ("extensions", "stream")}
+        state = {name: value for name, value in self.__dict__.items() if name not in _NOT_PICKLED}
         state["headers"] = self.headers
         return state
 

@@ -79,8 +79,6 @@ class Response(ResponseBody):
     next_request: Request | None = None
     default_encoding: str | Callable[[bytes], str | None] = "utf-8"
 
-    # What `headers` is made of: set by transports.
-    _head: Any = None
     # The connection that it came on, for `network_stream`: set by transports.
     _connection: Any = None
 
@@ -372,6 +370,7 @@ class Response(ResponseBody):
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _NOT_PICKLED}
         state["headers"] = self.headers
+        state["_num_bytes_downloaded"] = self._num_bytes_downloaded
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

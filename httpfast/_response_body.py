@@ -19,6 +19,7 @@ from ._chunks import Body, Chunker, LineDecoder, TextDecoder, cut, feed
 from ._content import ByteStream, UnattachedStream, finish_iterator
 from ._decoders import IDENTITY, content_decoder
 from ._exceptions import RequestError, StreamClosed, StreamConsumed
+from ._request import LazyAttribute
 from ._types import AsyncByteStream, SyncByteStream
 
 TYPE_CHECKING = False
@@ -62,7 +63,8 @@ class ResponseBody:
     is_stream_consumed: bool = False
 
     _request: Request | None = None
-    _num_bytes_downloaded: int = 0
+    # What `headers` is made of: set by transports.
+    _head: Any = None
     # The whole body as received: set by transports that have it when they make the response.
     _raw: bytes | None = None
     # Clock readings in seconds, set by the client: when the request was begun and when the body was read or closed.
@@ -72,6 +74,7 @@ class ResponseBody:
     _max_content_bytes: int | None = None
 
     if TYPE_CHECKING:
+        _num_bytes_downloaded: int
         headers: Headers
         stream: SyncByteStream | AsyncByteStream
 
@@ -79,6 +82,8 @@ class ResponseBody:
         def encoding(self) -> str | None: ...
     else:
         stream = _Stream()
+        # Of a body that was received whole and needs no decoding, all of it.
+        _num_bytes_downloaded = LazyAttribute(lambda body: len(body._raw or b"") if "_content" in body.__dict__ else 0)
 
     def read(self) -> bytes:
         """Read the whole body, decode it, and return it; the response is closed then.
@@ -109,6 +114,9 @@ class ResponseBody:
 
         Raises: as `read()`.
         """
+        return self.iter_raw(chunk_size) if self._is_plain() else self._iter_decoded(chunk_size)
+
+    def _iter_decoded(self, chunk_size: int | None) -> Iterator[bytes]:
         content = self.__dict__.get("_content")
         if content is not None:
             yield from cut(content, chunk_size)
@@ -230,8 +238,11 @@ class ResponseBody:
         content: bytes = state["_content"]
         return content
 
-    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """Do what `iter_bytes()` does, for a response from an async client."""
+        return self.aiter_raw(chunk_size) if self._is_plain() else self._aiter_decoded(chunk_size)
+
+    async def _aiter_decoded(self, chunk_size: int | None) -> AsyncIterator[bytes]:
         content = self.__dict__.get("_content")
         if content is not None:
             for chunk in cut(content, chunk_size):
@@ -298,8 +309,11 @@ class ResponseBody:
         try:
             async for raw in chunks:
                 self._num_bytes_downloaded += len(raw)
-                for chunk in feed(chunker, raw):
-                    yield chunk
+                if chunker is not None:
+                    for chunk in chunker.feed(raw):
+                        yield chunk
+                elif raw:
+                    yield raw
             if chunker is not None:
                 for chunk in chunker.flush():
                     yield chunk
@@ -345,6 +359,18 @@ class ResponseBody:
         if self.is_closed:
             raise StreamClosed()
         return self.stream
+
+    def _is_plain(self) -> bool:
+        """Whether a transport's head says that there is nothing to decode, and nobody has changed what it says."""
+        state = self.__dict__
+        head = self._head
+        return (
+            head is not None
+            and not head.has_content_encoding
+            and "headers" not in state
+            and "_content" not in state
+            and "_decoder" not in state
+        )
 
     def _is_whole(self) -> bool:
         return self._raw is not None and "stream" not in self.__dict__

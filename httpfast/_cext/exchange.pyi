@@ -1,10 +1,11 @@
-from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import disjoint_base
 
 @disjoint_base
 class Exchange:
+    @property
+    def key(self) -> tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]: ...
     @property
     def method(self) -> str: ...
     @property
@@ -63,15 +64,5 @@ class Exchange:
     def unread_bytes(self) -> int: ...
     @property
     def is_refused(self) -> bool: ...
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        fields: tuple[tuple[bytes, bytes, bytes], ...],
-        body: bytes | None,
-        timeouts: Mapping[str, Any],
-        deadline: float,
-        collect: bool,
-    ) -> None: ...
     def again(self) -> Exchange: ...
     def take_body(self) -> bytes: ...

@@ -8,18 +8,17 @@ handle_request ──► pool.checkout / acquire ──► connection ──► 
 from __future__ import annotations
 
 import os
-from time import monotonic
 from weakref import WeakSet
 
-from .._cext.exchange import Exchange
 from .._cext.h1 import check_request
+from .._cext.plain import PIECE_BYTES, checkout, exchange_of, whole_response
 from .._config import DEFAULT_LIMITS
 from .._content import finish_iterator
 from .._exceptions import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
 from .._response import Response
-from .._types import AsyncByteStream, ByteStream, SyncByteStream
+from .._types import AsyncByteStream, SyncByteStream
 from .base import AsyncBaseTransport, BaseTransport
-from .connector import NEVER, Route
+from .connector import Route
 from .pool import AsyncPool, Pool
 
 TYPE_CHECKING = False
@@ -28,20 +27,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from typing import Any
 
+    from .._cext.exchange import Exchange
     from .._config import Limits
     from .._request import Request
     from .._types import CertTypes, ProxyTypes
     from .connector import SocketOption
-    from .pool import OriginKey
     from .pull import Connection as ThreadConnection
     from .push import Connection
 
     AnyConnection = Connection | ThreadConnection
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
-
-# A body up to this many bytes goes out in one write with its head; a larger one in pieces of this size.
-PIECE_BYTES = 64 * 1024
 
 # Seconds to wait for 100 Continue before the body goes out all the same (RFC 9110, 10.1.1): what Go and curl wait.
 CONTINUE_TIMEOUT = 1.0
@@ -65,49 +61,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_connections)
 
 
-def _exchange_for(request: Request) -> tuple[OriginKey, Exchange]:
-    """A request as the pool and a connection take it."""
-    state = request.__dict__
-    extensions = request.extensions
-    url = request.url
-    key: OriginKey = url._origin_key
-    target: bytes = url._target
-    timeouts: dict[str, Any] = extensions.get("timeout") or _NO_TIMEOUTS
-    deadline = NEVER
-    if "total" in timeouts and timeouts["total"] is not None:
-        # A client starts the clock when it begins to send, which may be some redirects ago.
-        deadline = extensions.get("deadline") or monotonic() + timeouts["total"]
-    if len(extensions) > 1:
-        name = extensions.get("target")
-        if name is not None:
-            target = name.encode("utf-8") if isinstance(name, str) else name
-        name = extensions.get("sni_hostname")
-        if name is not None:
-            key = (key[0], key[1], key[2], name.decode("latin-1") if isinstance(name, bytes) else name)
-    stream = state.get("stream")
-    body: bytes | None = None
-    if stream is None:
-        body = state.get("_content", b"")
-    elif stream.__class__ is ByteStream:
-        body = stream._stream
-    if body and (len(body) > PIECE_BYTES or _expects_continue(request)):
-        body = None
-    return key, Exchange(
-        request.method, target, request.headers._fields, body, timeouts, deadline, state.get("_wants_whole", False)
-    )
-
-
-def _expects_continue(request: Request) -> bool:
-    return request.headers._get_raw(b"expect") is not None
-
-
-def _check(key: OriginKey, exchange: Exchange) -> None:
+def _check(exchange: Exchange) -> None:
     """Refuse what cannot be sent, before a connection is made for it.
 
     Raises:
         UnsupportedProtocol, LocalProtocolError
     """
-    scheme, host = key[0], key[1]
+    scheme, host = exchange.key[0], exchange.key[1]
     if scheme not in (b"http", b"https"):
         if not scheme:
             raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
@@ -144,22 +104,6 @@ def _was_too_late(exchange: Exchange, connection: AnyConnection) -> bool:
         and not exchange.is_persistent
         and exchange.body_sent is not None
     )
-
-
-def _whole_response(exchange: Exchange, connection: AnyConnection) -> Response:
-    """A response whose body is all there. Everything else about it is made when somebody asks."""
-    response = Response.__new__(Response)
-    state = response.__dict__
-    raw = exchange.take_body()
-    state["status_code"] = exchange.status_code
-    state["_head"] = exchange
-    state["_connection"] = connection
-    state["_raw"] = raw
-    if not exchange.has_content_encoding:
-        state["_content"] = raw
-        state["_num_bytes_downloaded"] = len(raw)
-        state["is_closed"] = state["is_stream_consumed"] = True
-    return response
 
 
 def _streamed_response(
@@ -333,12 +277,14 @@ class HTTPTransport(BaseTransport):
             TransportError: the request could not be sent or answered.
             RuntimeError: its body is for async code.
         """
-        key, exchange = _exchange_for(request)
+        exchange = exchange_of(request)
         pool = self._pool
-        connection = pool.checkout(key)
+        connection = pool.checkout(exchange.key)
         if connection is None:
-            _check(key, exchange)
-            connection = pool.acquire(key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline)
+            _check(exchange)
+            connection = pool.acquire(
+                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline
+            )
         try:
             if exchange.body_sent is not None:
                 connection.send(exchange)
@@ -351,7 +297,7 @@ class HTTPTransport(BaseTransport):
             if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
                 raise
             connection = pool.acquire(
-                key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
+                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
             )
             exchange = exchange.again()
             try:
@@ -361,7 +307,7 @@ class HTTPTransport(BaseTransport):
                 raise
         if exchange.is_complete and exchange.collect:
             pool.release(connection)
-            return _whole_response(exchange, connection)
+            return whole_response(exchange, connection)
         from .pull import ResponseStream
 
         return _streamed_response(exchange, connection, ResponseStream(pool, connection, exchange))
@@ -427,14 +373,17 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             TransportError: the request could not be sent or answered.
             RuntimeError: its body is for blocking code.
         """
-        key, exchange = _exchange_for(request)
+        exchange = exchange_of(request)
         pool = self._pool
         if pool is None or pool.loop is not self._running_loop():
             pool = self._open_pool()
-        connection = pool.checkout(key)
+        connection = checkout(pool.state, exchange)
+        if pool.state.discarded:
+            pool.close_discarded()
         if connection is None:
-            _check(key, exchange)
-            connection = await pool.acquire(key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline)
+            _check(exchange)
+            timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
+            connection = await pool.acquire(exchange.key, timeouts, exchange.deadline)
         try:
             if exchange.body_sent is not None:
                 await connection.send(exchange)
@@ -447,7 +396,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
                 raise
             connection = await pool.acquire(
-                key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
+                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
             )
             exchange = exchange.again()
             try:
@@ -456,7 +405,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
                 self._give_up(connection, exchange)
                 raise
         if exchange.is_complete and exchange.collect:
-            return _whole_response(exchange, connection)
+            return whole_response(exchange, connection)
         from .push import ResponseStream
 
         return _streamed_response(exchange, connection, ResponseStream(connection, exchange))

@@ -92,24 +92,17 @@ class AsyncPool:
     """
 
     def __init__(self, route: Route, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
-        from .._cext.aio import ReadBuffer
+        from .._cext.aio import LoopShare
 
         self.route = route
         self.loop = loop
         self.state = _state(limits, late_binding=True)
-        self._buffer = ReadBuffer()
+        self._share = LoopShare(loop)
         self._open: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
-
-    def checkout(self, key: OriginKey) -> Connection | None:
-        """An idle connection to the origin, or None."""
-        connection = self.state.checkout(key, monotonic())
-        if self.state.discarded:
-            self.close_discarded()
-        return connection  # type: ignore[return-value]
 
     async def acquire(
         self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
@@ -247,7 +240,7 @@ class AsyncPool:
 
         scheme, host, port, sni_hostname = _endpoint(attempt.origin.key)
         connection = await dial(
-            lambda: Connection(self, self.loop, self.state, self._buffer),
+            lambda: Connection(self, self.loop, self.state, self._share),
             self.route,
             scheme,
             host,

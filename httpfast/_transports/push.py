@@ -27,8 +27,8 @@ from .connector import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Coroutine
-    from typing import Any
+    from collections.abc import Callable, Coroutine
+    from typing import Any, Self
 
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
@@ -186,27 +186,28 @@ class ResponseStream(AsyncByteStream):
         self._connection = connection
         self._exchange = exchange
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         connection, exchange = self._connection, self._exchange
-        if exchange.is_tunnel:
-            # What follows is no content, but for `network_stream`.
-            return
         try:
-            while True:
-                data = connection.take_body(exchange)
+            # What follows a tunnel's head is no content, but for `network_stream`.
+            while not exchange.is_tunnel:
+                data: bytes = connection.take_body(exchange)
                 if data:
-                    yield data
-                    continue
+                    return data
                 if exchange.error is not None:
                     raise exchange.error
                 if exchange.is_complete:
-                    return
+                    break
                 progress = connection.wait_body(exchange)
                 if progress is not None:
                     await progress
         except BaseException:
             connection.abandon(exchange)
             raise
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Give up what has not been read. The connection is closed if the response is not complete."""

@@ -85,7 +85,7 @@ def test_request_without_arguments_is_what_request_makes(method: str, cookies: d
     assert made.headers.raw == expected.headers.raw
     assert made.extensions == {"timeout": {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}}
     assert type(made) is Request
-    assert vars(made).keys() - {"stream"} == vars(expected).keys() - {"stream"}
+    assert vars(made).keys() - {"_parts"} == vars(expected).keys() - {"stream"}
 
 
 def test_request_to_the_same_url_again_is_the_same() -> None:
@@ -148,8 +148,8 @@ def test_many_urls_do_not_pile_up() -> None:
         client.build_request("GET", f"{URL}{number}")
     client.build_request("GET", URL + "x" * 10_000)
 
-    assert len(client._prepared) <= 1_024
-    assert max(map(len, client._prepared)) < 2_048
+    assert len(client._parts_of) <= 1_024
+    assert max(map(len, client._parts_of)) < 2_048
 
 
 def test_threads_may_build_requests_at_once() -> None:

@@ -122,7 +122,8 @@ def received_whole(body, *, request=REQUEST, **headers):
     response.status_code = 200
     response._raw = body
     response._head = SimpleNamespace(
-        fields=[(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
+        fields=[(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()],
+        has_content_encoding="content_encoding" in headers,
     )
     response._request = request
     return response

@@ -11,7 +11,19 @@ import httpfast
 from bench.server import Certificates
 
 from ..drivers.facade import Caller, Driver
-from ..peers import Close, CloseNotify, ReadRequest, ScriptedPeer, Send, Signal, Stall, WaitFor, WaitForClose
+from ..peers import (
+    Call,
+    Close,
+    CloseNotify,
+    PeerConnection,
+    ReadRequest,
+    ScriptedPeer,
+    Send,
+    Signal,
+    Stall,
+    WaitFor,
+    WaitForClose,
+)
 from .stepper import LATE, cancelled_at
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -54,7 +66,12 @@ async def test_connection_that_closes_on_its_way_to_the_next_request_is_not_used
 
 async def test_retry_is_made_on_a_new_connection_though_others_are_released(driver: Driver) -> None:
     """The retry waits for a slot, and is served while it waits: by a connection that may be just as stale."""
-    closing = [ReadRequest(), Send(OK), ReadRequest(), Close()]
+
+    def until_the_other_waits(connection: PeerConnection) -> None:
+        while not (client.state.waiting or connection.peer.stopping.wait(0.001)):
+            pass
+
+    closing = [ReadRequest(), Send(OK), ReadRequest(), Call(until_the_other_waits), Close()]
     released = [ReadRequest(), Send(OK), WaitForClose()]
     with ScriptedPeer(closing, released, [ReadRequest(), Send(OK)]) as peer:
         client = driver.client(limits=ONE, timeout=10)

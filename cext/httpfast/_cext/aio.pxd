@@ -13,20 +13,32 @@ from .h1 cimport H1Engine
 from .pool cimport PooledConnection, PoolState
 
 
-cdef class ReadBuffer:
-    """One loop's read buffer: between get_buffer and buffer_updated no other connection of the loop runs."""
+cdef class H1Connection(PooledConnection)
+
+
+cdef class LoopShare:
+    # The read buffer: between get_buffer and buffer_updated no other connection of the loop runs.
     cdef readonly object view
     cdef bytearray memory
     cdef char* data
+
+    # Writes. The first request since the last read goes out at once; those that follow it in the same turn of the loop
+    # go out together at its end: a peer that is woken for each of them costs more than the requests.
+    cdef object loop
+    cdef bint has_written
+    cdef list writers                      # connections with a deferred request
+
+    cdef int defer(self, H1Connection connection, bytes request) except -1
 
 
 cdef class H1Connection(PooledConnection):
     cdef H1Engine engine
     cdef Exchange exchange                 # being sent or answered, or None
     cdef PoolState state
-    cdef ReadBuffer buffer
+    cdef LoopShare share
     cdef object pool                       # the AsyncPool: told when a waiter's turn has come and when this one is gone
     cdef object loop
+    cdef object create_future
     cdef readonly object transport
     cdef int fd                            # of the socket, -1 when unknown
     cdef bint is_direct                    # the read under way goes into the body itself
@@ -36,6 +48,8 @@ cdef class H1Connection(PooledConnection):
     cdef bint reading_paused
 
     # Writing under backpressure.
+    cdef bytes deferred                    # a request to be written at the end of the turn, or None
+    cdef bint is_buffered                  # the transport may hold octets that the system has not taken yet
     cdef bint writing_paused
     cdef object drained                    # future of whoever waits for room, or None
     cdef double write_timeout              # seconds
@@ -48,6 +62,9 @@ cdef class H1Connection(PooledConnection):
     cdef object timer
 
     cdef int start(self, Exchange exchange) except -1
+    cdef bint is_raw(self) noexcept
+    cdef int write(self, bytes octets) except -1
+    cdef int write_deferred(self) except -1
     cdef object wait(self, Exchange exchange)
     cdef int progress(self) except -1
     cdef int pause_reading(self) except -1

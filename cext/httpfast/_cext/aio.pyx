@@ -4,16 +4,17 @@ Every callback is guarded: an exception inside one would close the transport and
 failure of the exchange under way.
 """
 import ssl
-from time import monotonic
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 
+from .clock cimport monotonic
 from .exchange cimport Exchange
 from .h1 cimport SEND_DONE, SEND_IDLE, UNTIL_CLOSE, H1Engine
 from .headers cimport method_bytes
 from .pool cimport PooledConnection, PoolState, Waiter
-from .sockets cimport httpfast_has_input
+from .sockets cimport HTTPFAST_RAW_SOCKETS, httpfast_has_input, httpfast_send
 
 from httpfast._exceptions import ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
 
@@ -26,11 +27,39 @@ cdef double NEVER = float("inf")
 cdef double FRESH = 0.001              # an idle connection is looked at again before use after this many seconds
 
 
-cdef class ReadBuffer:
-    def __cinit__(self):
+cdef class LoopShare:
+    """What the connections of one loop share.
+
+    Args:
+        loop: the event loop.
+    """
+
+    def __init__(self, loop):
         self.memory = bytearray(READ_BYTES)
         self.view = memoryview(self.memory)
         self.data = PyByteArray_AS_STRING(self.memory)
+        self.loop = loop
+        self.writers = []
+
+    cdef int defer(self, H1Connection connection, bytes request) except -1:
+        """Write this one's request at the end of the loop's turn."""
+        connection.deferred = request
+        if not self.writers:
+            self.loop.call_soon(self.write_deferred)
+        self.writers.append(connection)
+        return 0
+
+    def write_deferred(self):
+        """The turn is over: write what was made in it."""
+        cdef H1Connection connection
+        writers, self.writers = self.writers, []
+        for connection in writers:
+            try:
+                connection.write_deferred()
+            except BaseException as error:
+                connection.fail(error)
+                if not isinstance(error, Exception):
+                    raise
 
 
 cdef class H1Connection(PooledConnection):
@@ -40,15 +69,16 @@ cdef class H1Connection(PooledConnection):
         pool: the AsyncPool it belongs to.
         loop: the event loop.
         state: the pool's decisions.
-        buffer: the loop's read buffer.
+        share: what the connections of the loop share.
     """
 
-    def __init__(self, pool, loop, PoolState state not None, ReadBuffer buffer not None):
+    def __init__(self, pool, loop, PoolState state not None, LoopShare share not None):
         self.engine = H1Engine.__new__(H1Engine)
         self.pool = pool
         self.loop = loop
+        self.create_future = loop.create_future
         self.state = state
-        self.buffer = buffer
+        self.share = share
         self.fd = -1
         self.deadline = self.total_deadline = self.timer_at = NEVER
 
@@ -70,15 +100,20 @@ cdef class H1Connection(PooledConnection):
                 WRITABLE,
             )
         self.is_direct = False
-        return self.buffer.view
+        return self.share.view
 
     def buffer_updated(self, Py_ssize_t size):
+        self.share.has_written = False
         try:
+            if self.deferred is not None:
+                # No answer to a request that has not been written: never hand it out as one.
+                self.deferred = None
+                raise RemoteProtocolError("Octets came on an idle connection")
             if self.is_direct:
                 self.is_direct = False
                 self.engine.received_direct(size)
             else:
-                self.engine.receive(self.buffer.data, size)
+                self.engine.receive(self.share.data, size)
             self.progress()
         except BaseException as error:
             self.fail(error)
@@ -139,7 +174,11 @@ cdef class H1Connection(PooledConnection):
             exchange.body_sent,
         )
         self.start(exchange)
-        self.transport.write(request)
+        if self.share.has_written and self.is_raw():
+            self.share.defer(self, request)
+        else:
+            self.share.has_written = exchange.wrote_request = True
+            self.write(request)
         return self.wait(exchange)
 
     def begin(self, Exchange exchange not None):
@@ -152,7 +191,8 @@ cdef class H1Connection(PooledConnection):
             None,
         )
         self.start(exchange)
-        self.transport.write(request)
+        exchange.wrote_request = True
+        self.write(request)
 
     def write_body(self, Exchange exchange not None, data):
         """Write a piece of the request's body. Returns None, or a future to await before the next piece."""
@@ -160,7 +200,7 @@ cdef class H1Connection(PooledConnection):
             return None
         octets = self.engine.send_body(data)
         if octets:
-            self.transport.write(octets)
+            self.write(octets)
         return self.wait_writable() if self.writing_paused else None
 
     def end_body(self, Exchange exchange not None):
@@ -168,7 +208,7 @@ cdef class H1Connection(PooledConnection):
         if exchange is self.exchange and not self.is_closed:
             octets = self.engine.send_end()
             if octets:
-                self.transport.write(octets)
+                self.write(octets)
 
     def wait_response(self, Exchange exchange not None):
         """A future for the response's head (its end, when the whole body is wanted), or None when it is there."""
@@ -251,7 +291,7 @@ cdef class H1Connection(PooledConnection):
         if self.is_closed:
             raise WriteError("The connection is closed")
         self.write_timeout = timeout
-        self.transport.write(data)
+        self.write(bytes(data))
         return self.wait_writable() if self.writing_paused else None
 
     def wait_raw(self, Exchange exchange not None, double timeout):
@@ -265,22 +305,54 @@ cdef class H1Connection(PooledConnection):
         self.served += 1
         self.exchange = exchange
         exchange.connection = self
-        exchange.was_begun = exchange.wrote_request = True
+        exchange.was_begun = True
         self.read_timeout = exchange.read_timeout
         self.write_timeout = exchange.write_timeout
         self.total_deadline = exchange.deadline
         return 0
 
+    cdef bint is_raw(self) noexcept:
+        """True when octets may go straight to the socket, as far as this connection knows."""
+        return HTTPFAST_RAW_SOCKETS and self.fd >= 0 and not self.is_secure
+
+    cdef int write_deferred(self) except -1:
+        request, self.deferred = self.deferred, None
+        if request is not None and self.exchange is not None and not self.is_closed:
+            self.exchange.wrote_request = True
+            self.write(request)
+        return 0
+
+    cdef int write(self, bytes octets) except -1:
+        """Write, by the system's own call where nothing lies in the transport's buffer yet.
+
+        Transports queue a write, and some write only at the end of the loop's turn: that costs as much as the call. A
+        transport that is closing has given up its descriptor, which may be another connection's by now.
+        """
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(octets), written
+        if self.is_raw() and not self.transport.is_closing():
+            if self.is_buffered:
+                self.is_buffered = self.transport.get_write_buffer_size() != 0
+            if not self.is_buffered:
+                written = httpfast_send(self.fd, PyBytes_AS_STRING(octets), size)
+                if written == size:
+                    return 0
+                # Whatever was in its way (a full buffer, an error), the transport knows what to do about it.
+                if written > 0:
+                    octets = octets[written:]
+        self.is_buffered = True
+        self.transport.write(octets)
+        return 0
+
     cdef object wait(self, Exchange exchange):
         """A future that the next progress of the exchange resolves, under the read timeout."""
-        waiter = exchange.waiter = self.loop.create_future()
+        waiter = exchange.waiter = self.create_future()
         self.set_deadline()
         return waiter
 
     def wait_writable(self):
         """A future for room in the transport's buffer, under the write timeout."""
         waiter = self.drained = self.loop.create_future()
-        limit = min(self.write_timeout, self.total_deadline - <double>monotonic())
+        limit = min(self.write_timeout, self.total_deadline - monotonic())
         if limit != NEVER:
             timer = self.loop.call_later(max(limit, 0.0), self.on_write_timeout, waiter)
             waiter.add_done_callback(lambda _: timer.cancel())

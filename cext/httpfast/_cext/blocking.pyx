@@ -7,7 +7,6 @@ import os
 import selectors
 import socket
 import ssl
-from time import monotonic
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
@@ -15,6 +14,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport errno
 
+from .clock cimport monotonic
 from .exchange cimport Exchange
 from .h1 cimport UNTIL_CLOSE, H1Engine
 from .headers cimport method_bytes
@@ -130,14 +130,14 @@ cdef class BlockingConnection(PooledConnection):
 
     def wait_continue(self, Exchange exchange not None, double timeout):
         """Wait for 100 Continue or the final head, for `timeout` seconds at most (RFC 9110, 10.1.1)."""
-        cdef double ends = <double>monotonic() + timeout
+        cdef double ends = monotonic() + timeout
         cdef double left = timeout
         with selectors.DefaultSelector() as selector:
             selector.register(self.sock, selectors.EVENT_READ)
             while left > 0 and not (exchange.continued or exchange.status_code):
                 if selector.select(left):
                     self.read(exchange)
-                left = ends - <double>monotonic()
+                left = ends - monotonic()
 
     cpdef read_response(self, Exchange exchange):
         """Read until the response's head is there; until its end, when the whole body is wanted."""
@@ -212,7 +212,7 @@ cdef class BlockingConnection(PooledConnection):
         cdef double left
         if self.total_deadline == NEVER:
             return timeout
-        left = self.total_deadline - <double>monotonic()
+        left = self.total_deadline - monotonic()
         if left <= 0:
             raise error("The exchange passed its total timeout")
         return min(timeout, left)

@@ -6,6 +6,7 @@ from .buffer cimport ByteBuffer
 
 cdef class Exchange:
     # What is asked.
+    cdef readonly tuple key             # the origin, as the pool knows it
     cdef readonly str method
     cdef readonly bytes target          # the request target (RFC 9112, 3.2)
     cdef readonly tuple fields_sent     # (name, lower-case name, value) triples
@@ -51,4 +52,5 @@ cdef class Exchange:
     cpdef bytes take_body(self)
 
 
+cdef double seconds(dict timeouts, str phase) except? -1
 cdef list parse_fields(const char* data, Py_ssize_t size)

@@ -6,6 +6,8 @@ It outlives its place on the connection: once the response is complete the conne
 while the body still waits here to be read.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
 from libc.string cimport memchr
 
 from .buffer cimport ByteBuffer
@@ -15,10 +17,10 @@ from .wire cimport is_blank
 cdef double NEVER = float("inf")
 
 
-cdef inline double seconds(dict timeouts, str phase):
+cdef double seconds(dict timeouts, str phase) except? -1:
     """The timeout of a phase, infinite when there is none."""
-    value = timeouts.get(phase)
-    return NEVER if value is None else value
+    cdef PyObject* value = PyDict_GetItemWithError(timeouts, phase)
+    return NEVER if value == NULL or <object>value is None else <object>value
 
 
 cdef list parse_fields(const char* data, Py_ssize_t size):
@@ -50,37 +52,17 @@ cdef list parse_fields(const char* data, Py_ssize_t size):
 
 
 cdef class Exchange:
-    """State of one exchange; see the .pxd for its fields.
-
-    Args:
-        method: any token.
-        target: the request target (RFC 9112, 3.2).
-        fields: (name, lower-case name, value) triples.
-        body: the whole body; None when the connection is given it in pieces.
-        timeouts: seconds by phase ("read", "write"); None or absent means no limit.
-        deadline: monotonic seconds by which the exchange has to end, infinite for no limit.
-        collect: True when the caller wants the whole body of the response at once.
-    """
+    """State of one exchange; see the .pxd for its fields. Transports make it of a request: `plain.exchange_of`."""
 
     def __cinit__(self):
         self.content_length = -1
         self.body = ByteBuffer.__new__(ByteBuffer)
         self.read_timeout = self.write_timeout = self.deadline = NEVER
 
-    def __init__(self, str method not None, bytes target not None, tuple fields not None, bytes body,
-                 dict timeouts not None, double deadline, bint collect):
-        self.method = method
-        self.target = target
-        self.fields_sent = fields
-        self.body_sent = body
-        self.read_timeout = seconds(timeouts, "read")
-        self.write_timeout = seconds(timeouts, "write")
-        self.deadline = deadline
-        self.collect = collect
-
     def again(self) -> Exchange:
         """A new exchange of the same request."""
         cdef Exchange exchange = Exchange.__new__(Exchange)
+        exchange.key = self.key
         exchange.method = self.method
         exchange.target = self.target
         exchange.fields_sent = self.fields_sent

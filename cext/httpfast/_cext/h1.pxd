@@ -56,6 +56,14 @@ cdef class H1Engine:
     cdef Py_ssize_t informational_bytes
     cdef int minor_version              # of the response
 
+    # The last final head and what it said. Servers repeat it, octet for octet, for as long as their Date stands still.
+    cdef bytes known
+    cdef int known_status, known_version
+    cdef Py_ssize_t known_reason_end
+    cdef int64_t known_length
+    cdef bint known_set_cookie, known_content_encoding
+    cdef bint known_chunked, known_close, known_keep_alive, known_upgrade
+
     cdef bytes send_request(self, Exchange exchange, bytes method, bytes target, RequestHead head, bytes body)
     cpdef bytes send_body(self, data)
     cpdef bytes send_end(self)
@@ -66,6 +74,7 @@ cdef class H1Engine:
     cdef int receive_end(self, bint is_truncation) except -1
 
     cdef Py_ssize_t receive_head(self, const char* data, Py_ssize_t size) except -1
+    cdef int take_known_head(self) except -1
     cdef int take_head(self, const char* data, Py_ssize_t size) except -1
     cdef int take_status_line(self, const char* line, Py_ssize_t size) except -1
     cdef int begin_body(self, bint has_chunked, bint has_close, bint has_keep_alive, bint has_upgrade) except -1

@@ -326,6 +326,10 @@ cdef class H1Engine:
         cdef Py_ssize_t end, before = self.pending.filled
         self.exchange.was_answered = True
         if before == 0:
+            end = 0 if self.known is None or self.informational_bytes else PyBytes_GET_SIZE(self.known)
+            if 0 < end <= size and memcmp(data, PyBytes_AS_STRING(self.known), end) == 0:
+                self.take_known_head()
+                return end
             end = block_end(data, size, 0)
             if 0 < end <= HEAD_LIMIT - self.informational_bytes:
                 self.take_head(data, end)
@@ -431,7 +435,33 @@ cdef class H1Engine:
                     if location is not None and location != target:
                         raise RemoteProtocolError("Two different Location fields (RFC 9110, 10.2.2)")
                     location = target
+        if exchange.status_code >= 200:
+            self.known = exchange.raw
+            self.known_status = exchange.status_code
+            self.known_version = self.minor_version
+            self.known_reason_end = exchange.reason_end
+            self.known_length = exchange.content_length
+            self.known_set_cookie = exchange.has_set_cookie
+            self.known_content_encoding = exchange.has_content_encoding
+            self.known_chunked = has_chunked
+            self.known_close = has_close
+            self.known_keep_alive = has_keep_alive
+            self.known_upgrade = has_upgrade
         return self.begin_body(has_chunked, has_close, has_keep_alive, has_upgrade)
+
+    cdef int take_known_head(self) except -1:
+        """The head is the last one again, octet for octet: what was read and checked then holds."""
+        cdef Exchange exchange = self.exchange
+        exchange.raw = self.known
+        exchange.status_code = self.known_status
+        exchange.http_version = b"HTTP/1.1" if self.known_version else b"HTTP/1.0"
+        exchange.reason_start = min(self.known_reason_end, 13)
+        exchange.reason_end = self.known_reason_end
+        exchange.content_length = self.missing = self.known_length
+        exchange.has_set_cookie = self.known_set_cookie
+        exchange.has_content_encoding = self.known_content_encoding
+        self.minor_version = self.known_version
+        return self.begin_body(self.known_chunked, self.known_close, self.known_keep_alive, self.known_upgrade)
 
     cdef int take_status_line(self, const char* line, Py_ssize_t size) except -1:
         """HTTP-version SP status-code [SP reason-phrase] (RFC 9112, 4). Servers omit the last SP: that is forgiven."""

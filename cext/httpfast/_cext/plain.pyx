@@ -1,0 +1,324 @@
+"""The plain exchange: a request that needs nothing but its client's settings, and an answer that is all there.
+
+Nine of ten requests are plain, and most of their cost would be the making of Python objects. Here the public models are
+put together of ready parts: a Request and a Response are each one copied dict, an Exchange is filled without parsing
+arguments. Whatever is not plain (hooks, authentication, cookies, redirects, arguments, subclasses and patches that
+change what a request is) takes the way through the clients' own Python code, which means the same.
+
+    ready_request ─► Request ─► transport: exchange_of ─► checkout ─► connection ─► whole_response ─► is_finished
+"""
+from time import perf_counter
+
+cimport cython
+from cpython.dict cimport PyDict_Contains, PyDict_Copy, PyDict_GetItemWithError
+from cpython.object cimport PyObject
+
+from .clock cimport monotonic
+from .exchange cimport Exchange, seconds
+from .pool cimport PooledConnection, PoolState
+
+from httpfast._request import Request
+from httpfast._response import Response
+from httpfast._types import ByteStream
+
+cdef extern from "Python.h":
+    object PyType_GenericAlloc(type kind, Py_ssize_t items)
+    dict PyObject_GenericGetDict(object instance, void* unused)
+    int PyObject_GenericSetDict(object instance, object state, void* unused) except -1
+    # Changes whenever the type, or one that it inherits from, is changed; 0 while it has none.
+    unsigned int type_version "httpfast_type_version" (object kind) noexcept
+
+cdef extern from *:
+    """
+    static inline unsigned int httpfast_type_version(PyObject *kind) { return ((PyTypeObject *)kind)->tp_version_tag; }
+    """
+
+# A body up to this many octets goes out in one write with its head; a larger one in pieces of this size.
+PIECE_BYTES = 65536
+
+cdef enum:
+    PIECE_LIMIT = 65536
+
+cdef int INFO = 20
+
+# Methods for which nothing is said about a body that is not there, as `Request` spells them.
+cdef dict BODILESS = {method: method for method in ("GET", "HEAD", "OPTIONS", "DELETE")}
+cdef dict WITH_CONTENT = {method: method for method in ("POST", "PUT", "PATCH")}
+
+# What is the same in every Response that `whole_response` makes.
+cdef dict WHOLE = {
+    "status_code": 0,
+    "_head": None,
+    "_connection": None,
+    "_raw": b"",
+    "_content": b"",
+    "is_closed": True,
+    "is_stream_consumed": True,
+    "_request": None,
+    "_started": 0.0,
+    "_finished": None,
+}
+
+
+cdef inline object get(dict state, object name):
+    """The value, or None."""
+    cdef PyObject* found = PyDict_GetItemWithError(state, name)
+    return None if found == NULL else <object>found
+
+
+cdef object new(type kind, dict state):
+    """An instance without `__init__`, whose `__dict__` is `state`."""
+    instance = PyType_GenericAlloc(kind, 0)
+    PyObject_GenericSetDict(instance, state, NULL)
+    return instance
+
+
+# Requests
+
+def originals(type kind) -> dict:
+    """What a class and its bases define: name -> attribute. While that is so, `is_untouched` is True."""
+    found = {}
+    for base in kind.__mro__:
+        for name, attribute in vars(base).items():
+            if base is not object and not (name.startswith("__") and name.endswith("__")):
+                found.setdefault(name, attribute)
+    return found
+
+
+def is_untouched(client, dict defined) -> bool:
+    """True when neither the client, nor its class, nor a subclass has replaced one of the attributes in `defined`."""
+    found = originals(type(client))
+    return not any(name in client.__dict__ or found.get(name) is not attribute for name, attribute in defined.items())
+
+
+cdef bint is_plain(object client, dict own) except -1:
+    """True for a client without hooks, authentication, cookies and mounts, whose methods are httpfast's."""
+    cdef dict hooks
+    version = get(own, "_plain_version")
+    if version is None or abs(<long long>version) != type_version(type(client)):
+        version = client._note_version(type_version(type(client)))
+    if <long long>version <= 0 or get(own, "_auth") is not None:
+        return False
+    hooks = <dict>own["_event_hooks"]
+    return not (hooks["request"] or hooks["response"] or own["_mounts"] or "jar" in own["_cookies"].__dict__)
+
+
+@cython.final
+cdef class Parts:
+    """What a client's requests to one URL are made of. It never changes, so that they can share it.
+
+    Args:
+        url: the URL.
+        fields: the request's fields when it has no body: (name, lower-case name, value) triples.
+        client_fields: the client's own fields that these were made of.
+        timeouts: seconds by phase.
+        takes_content: the fields leave it to a body to describe itself.
+    """
+
+    cdef readonly object url
+    cdef readonly tuple fields, client_fields
+    cdef readonly dict timeouts
+    cdef bint takes_content, has_userinfo
+    cdef tuple key
+    cdef bytes target
+    cdef double read_timeout, write_timeout
+    cdef dict state                     # of a request without a body, but for its method
+
+    def __init__(self, url, tuple fields not None, tuple client_fields not None, dict timeouts not None,
+                 bint takes_content):
+        self.url = url
+        self.key = url._origin_key
+        self.target = url._target
+        self.has_userinfo = bool(url.userinfo)
+        self.fields = fields
+        self.client_fields = client_fields
+        self.takes_content = takes_content
+        self.timeouts = timeouts
+        self.read_timeout = seconds(timeouts, "read")
+        self.write_timeout = seconds(timeouts, "write")
+        self.state = {"method": "", "url": url, "_parts": self, "_content": b""}
+
+
+cdef Parts parts_for(object client, object url, bint plain):
+    """The parts of the client's requests to a URL, or None."""
+    cdef dict own = PyObject_GenericGetDict(client, NULL)
+    cdef Parts parts = None
+    if type(url) is not str or (plain and not is_plain(client, own)):
+        return None
+    timeouts = get(PyObject_GenericGetDict(own["_timeout"], NULL), "_shared_dict")
+    if timeouts is None:
+        timeouts = own["_timeout"]._extension
+    found = get(<dict>own["_parts_of"], url)
+    if found is not None:
+        parts = <Parts>found
+    if parts is None or parts.client_fields is not own["_headers"]._fields or parts.timeouts is not timeouts:
+        parts = client._make_parts(url, timeouts)
+    # Userinfo is authentication, and a total timeout begins with the sending.
+    if parts is not None and plain and (parts.has_userinfo or "total" in parts.timeouts):
+        return None
+    return parts
+
+
+cdef object request_of(Parts parts, object method, bint whole):
+    cdef dict state = PyDict_Copy(parts.state)
+    state["method"] = method
+    if whole:
+        state["_wants_whole"] = True
+    return new(Request, state)
+
+
+def ready_request(client, method, url, bint plain, bint whole=True):
+    """A Request without a body, of parts that the client has ready for this URL; None when it takes more than those.
+
+    Args:
+        plain: only if there is nothing to do but to hand it to the client's transport and to return the response.
+        whole: and that with its body.
+    """
+    cdef Parts parts
+    name = get(BODILESS, method) if type(method) is str else None
+    if name is None:
+        return None
+    parts = parts_for(client, url, plain)
+    return None if parts is None else request_of(parts, name, plain and whole)
+
+
+def ready_parts(client, method, url, bint plain):
+    """The parts for `request_with`, if a Request with a body can be made of them; else None. Arguments as there."""
+    cdef Parts parts
+    if type(method) is not str or method not in WITH_CONTENT:
+        return None
+    parts = parts_for(client, url, plain)
+    return parts if parts is not None and parts.takes_content else None
+
+
+def request_with(Parts parts not None, str method not None, bytes content not None, tuple fields not None, bint plain):
+    """As `ready_request`, with a body.
+
+    Args:
+        parts: what `ready_parts` has returned.
+        content: the body.
+        fields: the fields that describe it.
+    """
+    request = request_of(parts, WITH_CONTENT[method], plain)
+    state = PyObject_GenericGetDict(request, NULL)
+    state["_content"] = content
+    state["_ready_fields"] = parts.fields + fields
+    return request
+
+
+# Exchanges
+
+def exchange_of(request) -> Exchange:
+    """A request as the pool and a connection take it."""
+    cdef dict state = request.__dict__
+    cdef Exchange exchange = Exchange.__new__(Exchange)
+    cdef bytes body = None
+    cdef Parts parts = None
+    exchange.collect = get(state, "_wants_whole") is True
+    found = get(state, "_parts")
+    if (
+        found is not None
+        and not PyDict_Contains(state, "headers")
+        and not PyDict_Contains(state, "extensions")
+        and get(state, "url") is (<Parts>found).url
+        and type(get(state, "method")) is str
+    ):
+        # Nobody has looked at what the client has put together.
+        parts = <Parts>found
+        exchange.method = state["method"]
+        exchange.key = parts.key
+        exchange.target = parts.target
+        exchange.read_timeout = parts.read_timeout
+        exchange.write_timeout = parts.write_timeout
+        fields = get(state, "_ready_fields")
+        exchange.fields_sent = parts.fields if fields is None else fields
+        found = get(parts.timeouts, "total")
+        if found is not None:
+            exchange.deadline = monotonic() + <double>found
+    else:
+        take_arguments(exchange, request)
+
+    stream = get(state, "stream")
+    if stream is None:
+        found = get(state, "_content")
+        body = b"" if found is None else found
+    elif type(stream) is ByteStream:
+        body = stream._stream
+    if body and (len(body) > PIECE_LIMIT or (parts is None and request.headers._get_raw(b"expect") is not None)):
+        body = None
+    exchange.body_sent = body
+    return exchange
+
+
+cdef int take_arguments(Exchange exchange, object request) except -1:
+    """Fill an exchange with what a request says, but for its body."""
+    url, extensions = request.url, request.extensions
+    exchange.method = request.method
+    exchange.key = url._origin_key
+    exchange.target = url._target
+    exchange.fields_sent = request.headers._fields
+    timeouts = extensions.get("timeout")
+    if timeouts is not None:
+        exchange.read_timeout = seconds(<dict?>timeouts, "read")
+        exchange.write_timeout = seconds(<dict>timeouts, "write")
+        total = get(<dict>timeouts, "total")
+        if total is not None:
+            # A client starts the clock when it begins to send, which may be some redirects ago.
+            exchange.deadline = extensions.get("deadline") or monotonic() + <double>total
+    if len(extensions) > 1:
+        name = extensions.get("target")
+        if name is not None:
+            exchange.target = name.encode("utf-8") if isinstance(name, str) else name
+        name = extensions.get("sni_hostname")
+        if name is not None:
+            exchange.key += (name.decode("latin-1") if isinstance(name, bytes) else name,)
+    return 0
+
+
+def checkout(PoolState state not None, Exchange exchange not None):
+    """An idle connection to the exchange's origin, or None."""
+    return state.checkout(exchange.key, monotonic())
+
+
+# Responses
+
+def whole_response(Exchange exchange not None, PooledConnection connection):
+    """A response whose body is all there. Everything else about it is made when somebody asks."""
+    cdef dict state = PyDict_Copy(WHOLE)
+    cdef bytes raw = exchange.body.take()
+    state["status_code"] = exchange.status_code
+    state["_head"] = exchange
+    state["_connection"] = connection
+    state["_raw"] = raw
+    if exchange.has_content_encoding:
+        del state["_content"], state["is_closed"], state["is_stream_consumed"]
+    else:
+        state["_content"] = raw
+    return new(Response, state)
+
+
+def is_finished(client, request, response, started, logger) -> bool:
+    """Complete a response that has come from a transport. False, and nothing is done, when it needs a closer look."""
+    cdef dict own, state
+    if type(response) is not Response:
+        return False
+    state = PyObject_GenericGetDict(response, NULL)
+    head = get(state, "_head")
+    if (
+        type(head) is not Exchange
+        or not 200 <= <int>get(state, "status_code") < 300
+        or (<Exchange>head).has_set_cookie
+        or get(state, "_content") is None
+        or get(state, "_raw") is None
+        or PyDict_Contains(state, "headers")
+        or logger.isEnabledFor(INFO)
+    ):
+        return False
+    own = PyObject_GenericGetDict(client, NULL)
+    state["_request"] = request
+    state["_started"] = started
+    state["_finished"] = perf_counter()
+    encoding = own["_default_encoding"]
+    if encoding != "utf-8":
+        state["default_encoding"] = encoding
+    return True

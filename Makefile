@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test build lint types package servers debug clean
+.PHONY: demo test build lint types package servers debug bench micro clean
 
 demo: build
 	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx || echo "httpx cannot be installed: no comparison"
@@ -56,6 +56,22 @@ debug: $(VENV)/ready servers
 	HTTPFAST_BUILD=debug $(PIP) install -qq --no-build-isolation --editable .
 	rm -f $(VENV)/built
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# httpfast beside other clients: a table per case, bench/results/latest.json and a chart. BENCH_ARGS="--quick" to try it.
+# The clients are installed one by one, so that one which is not to be had for this platform is only left out. The wheel of
+# urllib3-future, which niquests needs, would take the place of urllib3; its sdist, built with that variable, does not.
+bench: build servers
+	@$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'], sep='\n')" \
+	| while read -r requirement; do \
+		URLLIB3_NO_OVERRIDE=1 $(PIP) install --quiet --only-binary=:all: --no-binary=urllib3-future "$$requirement" \
+		|| echo "left out, cannot be installed here: $$requirement"; \
+	done
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# Parts of httpfast beside the same parts of others. MICRO_ARGS="--benchmark-disable" runs each case once, untimed.
+micro: build
+	$(PIP) install --quiet --group micro
+	$(BIN)/python -m pytest bench/micro --benchmark-columns=min,median,iqr,rounds,iterations $(MICRO_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -12,7 +12,6 @@ from ._base_client import (
     BaseClient,
     ClientState,
     UseClientDefault,
-    logger,
     warn_of_cookies,
 )
 from ._cext.plain import is_finished, originals, ready_request
@@ -391,7 +390,7 @@ class AsyncClient(BaseClient):
         except RequestError as error:
             error.request = request
             raise
-        if is_finished(self, request, response, started, logger):
+        if is_finished(self, request, response, started):
             return response
         self._accept(request, response, started)
         if 300 <= response.status_code <= 399:
@@ -511,6 +510,20 @@ class AsyncClient(BaseClient):
         extensions: RequestExtensions | None = None,
     ) -> Response:
         """Send a POST request. See `request`."""
+        if (
+            (json is not None or content is not None)
+            and params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+            and data is None
+            and files is None
+        ):
+            plain = self._compose("POST", url, content, json, True)
+            if plain is not None:
+                return await self._send_plain(plain, follow_redirects)
         return await self.request(
             "POST",
             url,

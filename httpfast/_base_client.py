@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from enum import Enum
 from time import monotonic, perf_counter
 
 from ._auth import Auth, BasicAuth, FunctionAuth
-from ._cext.plain import Parts, is_untouched, ready_parts, ready_request, request_with
+from ._cext.plain import Parts, info_logger, is_untouched, ready_parts, ready_request, request_with
 from ._config import DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Timeout
 from ._content import FIELDS_OF_CONTENT, JSON_FIELD, json_bytes, length_field
 from ._cookies import Cookies
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     EventHooks = Mapping[str, list[Callable[..., Any]]]
 
 __all__ = ["OPENED", "USE_CLIENT_DEFAULT", "BaseClient", "ClientState", "UseClientDefault"]
-
-logger = logging.getLogger("httpfast")
 
 # URLs that a client remembers with the fields that go to them: about 1 KiB each, and none that is longer than this.
 _KNOWN_URLS = 1_024
@@ -432,7 +429,8 @@ class BaseClient:
         # Fields that nobody has looked at are those of the head, which knows whether there is a cookie in it.
         if "headers" in state or (head := response._head) is None or head.has_set_cookie:
             self._cookies.extract_cookies(response)
-        if logger.isEnabledFor(logging.INFO):
+        logger = info_logger()
+        if logger is not None:
             logger.info(
                 'HTTP Request: %s %s "%s %d %s"',
                 request.method,

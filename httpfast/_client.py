@@ -13,7 +13,6 @@ from ._base_client import (
     BaseClient,
     ClientState,
     UseClientDefault,
-    logger,
     warn_of_cookies,
 )
 from ._cext.plain import is_finished, originals, ready_request
@@ -393,7 +392,7 @@ class Client(BaseClient):
         except RequestError as error:
             error.request = request
             raise
-        if is_finished(self, request, response, started, logger):
+        if is_finished(self, request, response, started):
             return response
         self._accept(request, response, started)
         if 300 <= response.status_code <= 399:
@@ -513,6 +512,20 @@ class Client(BaseClient):
         extensions: RequestExtensions | None = None,
     ) -> Response:
         """Send a POST request. See `request`."""
+        if (
+            (json is not None or content is not None)
+            and params is None
+            and headers is None
+            and cookies is None
+            and auth is USE_CLIENT_DEFAULT
+            and timeout is USE_CLIENT_DEFAULT
+            and extensions is None
+            and data is None
+            and files is None
+        ):
+            plain = self._compose("POST", url, content, json, True)
+            if plain is not None:
+                return self._send_plain(plain, follow_redirects)
         return self.request(
             "POST",
             url,

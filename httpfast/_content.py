@@ -222,6 +222,33 @@ def _json_encoder() -> Callable[[Any], str]:
     return _json_text
 
 
+_raw_decode: Callable[[str], tuple[Any, int]] | None = None
+
+
+def parse_json(content: bytes, **kwargs: Any) -> Any:
+    """Do what `json.loads` does, with less ado for what nearly all JSON is: an object or an array in UTF-8.
+
+    Args, Raises: as `json.loads`.
+    """
+    global _raw_decode
+
+    import json
+
+    # Where somebody has put a faster one in its place, that is called.
+    if not kwargs and content[:1] in (b"{", b"[") and content[1:2] != b"\0" and json.loads.__module__ == "json":
+        if _raw_decode is None:
+            _raw_decode = json.JSONDecoder().raw_decode
+        try:
+            text = content.decode()
+            value, end = _raw_decode(text)
+        except ValueError:
+            # json.loads knows best why.
+            text, end = "", -1
+        if end == len(text):
+            return value
+    return json.loads(content, **kwargs)
+
+
 def _encode_content(
     content: RequestContent,
 ) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:

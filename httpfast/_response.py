@@ -6,7 +6,7 @@ everything else has a default on the class or is made when asked for.
 
 from __future__ import annotations
 
-from ._content import ByteStream, UnattachedStream, encode_response
+from ._content import ByteStream, UnattachedStream, encode_response, parse_json
 from ._exceptions import HTTPStatusError, ResponseNotRead
 from ._headers import Headers
 from ._request import LazyAttribute
@@ -363,9 +363,7 @@ class Response(ResponseBody):
             json.JSONDecodeError: the body is not JSON.
             UnicodeDecodeError: the body is not in the encoding that its first bytes suggest.
         """
-        from json import loads
-
-        return loads(self.content, **kwargs)
+        return parse_json(self.content, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _NOT_PICKLED}

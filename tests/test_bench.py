@@ -22,7 +22,7 @@ from bench.clients import BASELINE, CLIENTS, Entry
 from bench.clients.floor import Reading
 from bench.figures import percentile, ratio, round_size, running_order, spread
 from bench.remote import Worker, WorkerError
-from bench.run import Field
+from bench.run import Lineup
 from bench.summary import summarise
 
 QUICK = [
@@ -238,24 +238,24 @@ def test_floor_refuses_what_it_does_not_know(octets: bytes) -> None:
 def test_client_that_is_not_installed_is_left_out_with_a_line_that_says_so() -> None:
     entries = [Entry("ghost", "ghost", "no_such_package_at_all"), Entry("floor", None, "asyncio")]
 
-    field = Field(CASES_BY_NAME["sync"], entries)
+    lineup = Lineup(CASES_BY_NAME["sync"], entries)
 
-    assert field.left_out == {"ghost": "it is not installed"}
-    assert field.in_order(0) == ["floor"]
+    assert lineup.left_out == {"ghost": "it is not installed"}
+    assert lineup.in_order(0) == ["floor"]
 
 
 def test_client_that_fails_is_left_out_and_others_go_on() -> None:
-    field = Field(CASES_BY_NAME["sync"], [Entry("floor", None, "asyncio"), Entry("other", None, "asyncio")])
+    lineup = Lineup(CASES_BY_NAME["sync"], [Entry("floor", None, "asyncio"), Entry("other", None, "asyncio")])
 
     def fail() -> None:
         raise WorkerError("it died")
 
-    field.play(0, "other", fail)
-    field.play(0, "floor", lambda: {"cpu": 1.0})
+    lineup.play(0, "other", fail)
+    lineup.play(0, "floor", lambda: {"cpu": 1.0})
 
-    assert field.left_out == {"other": "it died"}
-    assert field.in_order(1) == ["floor"]
-    assert field.rounds["floor"] == {0: {"cpu": 1.0}}
+    assert lineup.left_out == {"other": "it died"}
+    assert lineup.in_order(1) == ["floor"]
+    assert lineup.rounds["floor"] == {0: {"cpu": 1.0}}
 
 
 def hello(client: str, case: str) -> dict[str, Any]:

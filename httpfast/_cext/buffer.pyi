@@ -1,5 +1,7 @@
 from typing_extensions import disjoint_base
 
+def expect_large_blocks() -> None: ...
+
 @disjoint_base
 class ByteBuffer:
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 from _thread import TIMEOUT_MAX, allocate_lock
 from time import monotonic
 
+from .._cext.buffer import expect_large_blocks
 from .._cext.pool import PoolState
 from .._exceptions import ConnectError
 from .connector import NEVER, Route, closed_error, connect_error, connect_timeout, pool_timeout, time_left
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     OriginKey = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]
 
 __all__ = ["AsyncPool", "Pool"]
+
+expect_large_blocks()
 
 
 def _state(limits: Limits, *, late_binding: bool) -> PoolState:

@@ -2,8 +2,9 @@
 
 Everything a caller can put into a request head is refused here, before the first octet is written.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from .wire cimport VALUE_OCTET, all_of, is_blank, token_length
 
@@ -34,6 +35,13 @@ cdef bytes method_bytes(str method):
     return encoded
 
 
+cdef inline char* copied(char* out, bytes octets) noexcept:
+    """Write octets to `out`; returns where the next one goes."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
+    memcpy(out, PyBytes_AS_STRING(octets), size)
+    return out + size
+
+
 cdef class RequestHead:
     """The fields of one or many requests: checked, encoded for HTTP/1.1, and read for framing.
 
@@ -46,9 +54,10 @@ cdef class RequestHead:
     """
 
     def __init__(self, tuple fields not None):
-        cdef list parts = []
+        cdef list values = []
         cdef bytes name, lower, value
-        cdef Py_ssize_t size
+        cdef Py_ssize_t size, total = 2, index = 0
+        cdef char* out
         self.content_length = -1
         for name, lower, value in fields:
             if name is None or lower is None or value is None:
@@ -65,12 +74,24 @@ cdef class RequestHead:
                 value = value.strip(b" \t")
             if PyBytes_GET_SIZE(lower) in (4, 6, 7, 10, 14, 17):
                 self.take_framing(lower, value)
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n")
+            values.append(value)
+            total += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
         if self.is_chunked and self.content_length >= 0:
             raise LocalProtocolError("Content-Length and Transfer-Encoding in one request (RFC 9112, 6.2)")
         self.asks_upgrade = self.asks_upgrade and self.has_upgrade
-        self.block = b"".join(parts)
+        self.block = PyBytes_FromStringAndSize(NULL, total)
+        out = PyBytes_AS_STRING(self.block)
+        for name, _, _ in fields:
+            out = copied(out, name)
+            out[0] = 58                            # colon, space
+            out[1] = 32
+            out = copied(out + 2, <bytes>values[index])
+            out[0] = 13
+            out[1] = 10
+            out += 2
+            index += 1
+        out[0] = 13
+        out[1] = 10
 
     cdef int take_framing(self, bytes name, bytes value) except -1:
         """Note what a field says about the body and the connection."""

@@ -7,6 +7,7 @@ change what a request is) takes the way through the clients' own Python code, wh
 
     ready_request ─► Request ─► transport: exchange_of ─► checkout ─► connection ─► whole_response ─► is_finished
 """
+import sys
 from time import perf_counter
 
 cimport cython
@@ -39,7 +40,8 @@ PIECE_BYTES = 65536
 cdef enum:
     PIECE_LIMIT = 65536
 
-cdef int INFO = 20
+cdef int INFO = 20                     # logging.INFO
+cdef object logger = None
 
 # Methods for which nothing is said about a body that is not there, as `Request` spells them.
 cdef dict BODILESS = {method: method for method in ("GET", "HEAD", "OPTIONS", "DELETE")}
@@ -297,7 +299,22 @@ def whole_response(Exchange exchange not None, PooledConnection connection):
     return new(Response, state)
 
 
-def is_finished(client, request, response, started, logger) -> bool:
+cpdef object info_logger():
+    """The logger for requests if anybody listens to it, else None.
+
+    Where nobody has imported logging yet nobody can listen, and it is not imported for this: it takes a third of the
+    time that this package takes.
+    """
+    global logger
+    if logger is None:
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return None
+        logger = logging.getLogger("httpfast")
+    return logger if logger.isEnabledFor(INFO) else None
+
+
+def is_finished(client, request, response, started) -> bool:
     """Complete a response that has come from a transport. False, and nothing is done, when it needs a closer look."""
     cdef dict own, state
     if type(response) is not Response:
@@ -311,7 +328,7 @@ def is_finished(client, request, response, started, logger) -> bool:
         or get(state, "_content") is None
         or get(state, "_raw") is None
         or PyDict_Contains(state, "headers")
-        or logger.isEnabledFor(INFO)
+        or info_logger() is not None
     ):
         return False
     own = PyObject_GenericGetDict(client, NULL)

@@ -83,8 +83,11 @@ cdef class Origin:
         self.held = WaiterQueue.__new__(WaiterQueue)
 
     cdef RequestHead head_for(self, tuple fields):
-        """The encoded head of these fields. The last one is kept, known by the tuple's identity: clients repeat it."""
-        if fields is not self.last_fields:
+        """The encoded head of these fields. The last one is kept: clients repeat it.
+
+        Mostly it is the very same tuple, or one of the same triples but for a Content-Length of the same value.
+        """
+        if fields is not self.last_fields and fields != self.last_fields:
             self.last_head = RequestHead(fields)
             self.last_fields = fields
         return self.last_head

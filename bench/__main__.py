@@ -1,0 +1,84 @@
+"""`python -m bench`: compares httpfast with other Python clients, and with a raw floor, on this machine.
+
+Prints a table per case. Writes a results file with every round's raw figures, and a chart next to it. All of it takes
+about half an hour with two cores, on which nothing else should run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import chart, machine, table
+from .cases import CASES, CASES_BY_NAME, CONNECTIONS
+from .clients import BY_NAME, CLIENTS
+from .remote import cores
+from .run import Plan, run_case
+from .servers import open_server
+
+RESULTS = Path(__file__).with_name("results") / "latest.json"
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--cases", nargs="+", metavar="CASE", choices=CASES_BY_NAME, help="some of: %(choices)s")
+    parser.add_argument("--clients", nargs="+", metavar="CLIENT", choices=BY_NAME, help="some of: %(choices)s")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of each client in each case (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="what a round is meant to take (%(default)s)")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="held by the memory case (%(default)s)")
+    parser.add_argument(
+        "--server", choices=("auto", "nginx", "embedded"), default="auto", help="auto: nginx, if there is one"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="2 rounds of 0.05 s and 100 connections: to see that it works"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS, help="results file (%(default)s); chart.svg is put beside it"
+    )
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.seconds, options.connections = 2, 0.05, 100
+    if options.rounds < 1 or options.seconds <= 0 or options.connections < 2:
+        parser.error("--rounds, --seconds and --connections have to be positive, the last at least 2")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench; returns the exit status, 1 if httpfast itself failed in a case."""
+    options = parse(arguments)
+    cases = [case for case in CASES if options.cases is None or case.name in options.cases]
+    entries = [entry for entry in CLIENTS if options.clients is None or entry.name in options.clients]
+    plan = Plan(options.rounds, options.seconds, options.connections)
+    client_core, server_core = cores()
+    results = machine.describe(entry for entry in entries if entry.obstacle() is None)
+    results["plan"] = {"rounds": plan.rounds, "seconds": plan.seconds, "cores": [client_core, server_core]}
+    results["cases"] = []
+    if client_core is None:
+        print("Clients and server are not kept on cores of their own here: figures will be noisier")
+    with open_server(options.server, server_core) as server:
+        print(f"Server: {server.name}; {plan.rounds} rounds of {plan.seconds} s")
+        for case in cases:
+            result = run_case(case, entries, plan, server)
+            results["cases"].append(result)
+            print("\n".join(table.lines(result)), flush=True)
+            # Written after each case, so that an end before the last one loses nothing.
+            write(options.output, results)
+    return int(any("httpfast" in result["left_out"] for result in results["cases"]))
+
+
+def write(file: Path, results: dict[str, object]) -> None:
+    """The results file and the chart."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    file.with_name("chart.svg").write_text(chart.draw(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    # As an interrupt does it: an end that leaves no server behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    sys.exit(main())

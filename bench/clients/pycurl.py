@@ -1,0 +1,32 @@
+"""pycurl (libcurl): one handle, reused, so that its connection is. The body is gathered in a BytesIO, as documented."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pycurl
+
+from . import Body, Settings
+
+
+class Sync:
+    def __init__(self, settings: Settings) -> None:
+        self._base = settings.base_url
+        self._curl = pycurl.Curl()
+        if settings.ca_file is not None:
+            self._curl.setopt(pycurl.CAINFO, settings.ca_file)
+
+    def get(self, path: str) -> Body:
+        buffer = BytesIO()
+        self._curl.setopt(pycurl.URL, self._base + path)
+        self._curl.setopt(pycurl.WRITEDATA, buffer)
+        self._curl.perform()
+        return buffer.getvalue()
+
+    def close(self) -> None:
+        self._curl.close()
+
+
+def open_sync(settings: Settings) -> Sync:
+    """A blocking handle."""
+    return Sync(settings)

@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cases import PAYLOAD
+
 if TYPE_CHECKING:
     import httpfast
 
@@ -29,8 +31,6 @@ BASELINE = Path(__file__).with_name("instructions.json")
 ALLOWED_RISE = 0.05
 FEW, MANY = 100, 600
 TIMEOUT = 300.0
-
-PAYLOAD = {f"key{index}": "v" * 20 for index in range(32)}
 
 CASES = (
     "sync get",

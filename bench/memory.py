@@ -2,6 +2,7 @@
 
 The figure is the process's own memory (USS: private pages of /proc/self/smaps_rollup, Linux only) after against before,
 over the number of connections: C and Python heap, thread stacks, everything but what the kernel holds for a socket.
+Beside it: what of the heaps is in use. The rest are holes that the burst of requests has left, and the next one fills.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import os
+import re
+import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +45,46 @@ def own_bytes() -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
 
 
+class _MallocInfo(ctypes.Structure):
+    """glibc's struct mallinfo2 (mallinfo(3))."""
+
+    _fields_ = [
+        ("arena", ctypes.c_size_t),
+        ("ordblks", ctypes.c_size_t),
+        ("smblks", ctypes.c_size_t),
+        ("hblks", ctypes.c_size_t),
+        ("hblkhd", ctypes.c_size_t),
+        ("usmblks", ctypes.c_size_t),
+        ("fsmblks", ctypes.c_size_t),
+        ("uordblks", ctypes.c_size_t),
+        ("fordblks", ctypes.c_size_t),
+        ("keepcost", ctypes.c_size_t),
+    ]
+
+
+def heap_bytes() -> int | None:
+    """Octets in use in the heaps of Python and glibc, which a Rust core does without; None where one does not tell."""
+    try:
+        tell = ctypes.CDLL(None).mallinfo2
+    except (OSError, AttributeError):
+        return None
+    tell.restype = _MallocInfo
+    gc.collect()
+    with tempfile.TemporaryFile() as report:
+        # CPython writes its figures to the descriptor of stderr and nowhere else.
+        stderr = os.dup(2)
+        os.dup2(report.fileno(), 2)
+        sys._debugmallocstats()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        report.seek(0)
+        found = re.search(rb"# bytes in allocated blocks\s*=\s*([\d,]+)", report.read())
+    if found is None:
+        return None
+    info = tell()
+    return int(found[1].replace(b",", b"")) + int(info.uordblks) + int(info.hblkhd)
+
+
 def raise_descriptor_limit(wanted: int) -> int:
     """Raise the soft limit of open files to `wanted` or as far as the hard limit allows; returns what it is then."""
     try:
@@ -57,7 +102,7 @@ async def hold(client: AsyncClient, connections: int) -> dict[str, Any]:
     """Open `connections` at once, at `bench.gate`, and measure them idle. Returns octets before and after."""
     expected = content(BODY_BYTES)
     check(await client.get("/gate/1"), expected)
-    before = own_bytes()
+    before, heap_before = own_bytes(), heap_bytes()
 
     async def get() -> None:
         check(await client.get(f"/gate/{connections}"), expected)
@@ -67,4 +112,10 @@ async def hold(client: AsyncClient, connections: int) -> dict[str, Any]:
             group.create_task(get())
     await asyncio.sleep(SETTLE)
     # One connection was there before.
-    return {"before": before, "after": own_bytes(), "opened": connections - 1}
+    return {
+        "before": before,
+        "after": own_bytes(),
+        "heap_before": heap_before,
+        "heap_after": heap_bytes(),
+        "opened": connections - 1,
+    }

@@ -50,7 +50,12 @@ def _extras(kind: str, rounds: Rounds) -> dict[str, Any]:
         extras["cpu_us"] = statistics.median(f["cpu"] / max(1, f["requests"] - f["failed"]) * 1e6 for f in every)
         return extras | {name: sum(f[name] for f in every) for name in ("failed", "late", "requests")}
     if kind == "memory":
-        return {"connections": min(f["held"] for f in every)}
+        heap = [
+            (f["heap_after"] - f["heap_before"]) / f["opened"]
+            for f in every
+            if None not in (f["heap_before"], f["heap_after"])
+        ]
+        return {"connections": min(f["held"] for f in every), "heap": statistics.median(heap) if heap else None}
     if kind == "create":
         return {"second_ms": statistics.median(f["second"] for f in every) * 1e3}
     return {}

@@ -56,7 +56,12 @@ COLUMNS: dict[str, list[Column]] = {
         ("CPU us/request", plain("cpu_us")),
         *RATIOS,
     ],
-    "memory": [("octets/connection", middle(0)), ("connections", plain("connections", 0)), *RATIOS],
+    "memory": [
+        ("octets/connection", middle(0)),
+        ("heap in use", plain("heap", 0)),
+        ("connections", plain("connections", 0)),
+        *RATIOS,
+    ],
     "import": [("ms", middle()), ("quartiles", quartiles()), *RATIOS],
     "create": [("first, ms", middle(2)), ("quartiles", quartiles(2)), ("second, ms", plain("second_ms", 2)), *RATIOS],
 }

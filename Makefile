@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test build lint types package servers debug bench micro clean
+.PHONY: demo test build lint types package servers debug bench micro instructions clean
 
 demo: build
 	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx || echo "httpx cannot be installed: no comparison"
@@ -72,6 +72,13 @@ bench: build servers
 micro: build
 	$(PIP) install --quiet --group micro
 	$(BIN)/python -m pytest bench/micro --benchmark-columns=min,median,iqr,rounds,iterations $(MICRO_ARGS)
+
+# Instructions per request, by callgrind: fails when a case costs over 5 % more than bench/instructions.json says.
+instructions: build
+	@command -v valgrind >/dev/null || if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null; \
+	else echo "valgrind is not installed"; exit 1; fi
+	$(BIN)/python -m bench.instructions
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import chart, machine, table
 from .cases import CASES, CASES_BY_NAME, CONNECTIONS
@@ -37,9 +38,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="2 rounds of 0.05 s and 100 connections: to see that it works"
     )
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS, help="results file (%(default)s); chart.svg is put beside it"
-    )
+    told = "results file (%(default)s); chart.svg and tables.txt are put beside it"
+    parser.add_argument("--output", type=Path, default=RESULTS, help=told)
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds, options.connections = 2, 0.05, 100
@@ -71,11 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any("httpfast" in result["left_out"] for result in results["cases"]))
 
 
-def write(file: Path, results: dict[str, object]) -> None:
-    """The results file and the chart."""
+def write(file: Path, results: dict[str, Any]) -> None:
+    """The results file, and beside it the chart and the tables."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     file.with_name("chart.svg").write_text(chart.draw(results), encoding="utf-8")
+    tables = "\n".join(line for result in results["cases"] for line in table.lines(result))
+    file.with_name("tables.txt").write_text(f"{tables.lstrip()}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

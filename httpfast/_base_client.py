@@ -14,7 +14,7 @@ from ._decoders import accept_encoding
 from ._headers import Headers
 from ._query_params import QueryParams
 from ._request import Request
-from ._url import URL
+from ._url import URL, _parse_cached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ class BaseClient:
 
     def _merge_url(self, url: URLTypes) -> URL:
         """An absolute URL as it is; a relative one appended to `base_url`."""
-        merge_url = URL(url)
+        merge_url = _parse_cached(url) if url.__class__ is str else URL(url)
         if not merge_url.is_relative_url:
             return merge_url
         merged: bytes = self.base_url.raw_path + merge_url.raw_path.lstrip(b"/")

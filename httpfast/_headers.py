@@ -65,8 +65,9 @@ def _encode_value(value: str | bytes, encoding: str) -> bytes:
 def _encode_fields(pairs: Iterable[tuple[str | bytes, str | bytes]], encoding: str) -> Fields:
     fields = []
     for name, value in pairs:
-        raw_name = _encode_name(name, encoding)
-        fields.append((raw_name, raw_name.lower(), _encode_value(value, encoding)))
+        raw_name = name if name.__class__ is bytes else _encode_name(name, encoding)
+        raw_value = value if value.__class__ is bytes else _encode_value(value, encoding)
+        fields.append((raw_name, raw_name.lower(), raw_value))
     return tuple(fields)
 
 
@@ -279,7 +280,11 @@ class Headers(MutableMapping[str, str]):
 
     def __contains__(self, key: object) -> bool:
         lower_name = self._lookup_name(key)  # type: ignore[arg-type]
-        return any(name == lower_name for _, name, _ in self._fields)
+        # A loop, for a generator costs more than what it looks at.
+        for _, name, _ in self._fields:  # noqa: SIM110
+            if name == lower_name:
+                return True
+        return False
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())

@@ -310,6 +310,8 @@ class Pool:
         self._open: set[ThreadConnection] = set()
         # How often it was closed: what was begun before a close does not outlive it.
         self._closings = 0
+        # Connections of responses that were dropped unread while the lock was held; dropped once it is free.
+        self._orphans: list[ThreadConnection] = []
 
     def checkout(self, key: OriginKey) -> ThreadConnection | None:
         """An idle connection to the origin, or None."""
@@ -317,6 +319,8 @@ class Pool:
             connection = self.state.checkout(key, monotonic())
         if self.state.discarded:
             self._close_discarded()
+        if self._orphans:
+            self._drop_orphans()
         return connection  # type: ignore[return-value]
 
     def acquire(
@@ -340,6 +344,7 @@ class Pool:
                     waiter.wake = allocate_lock()
                     waiter.wake.acquire()
             self._close_discarded()
+            self._drop_orphans()
             if waiter.wake is not None:
                 self._wait(waiter, time_left(timeouts.get("pool"), deadline))
             if closings != self._closings:
@@ -364,6 +369,8 @@ class Pool:
             turn.wake.release()
         if self.state.discarded:
             self._close_discarded()
+        if self._orphans:
+            self._drop_orphans()
 
     def drop(self, connection: ThreadConnection) -> None:
         """The thread gives up a connection in the middle of an exchange, or it has closed."""
@@ -373,6 +380,14 @@ class Pool:
             turn = self.state.drop(connection)
         if turn is not None:
             turn.wake.release()
+        self._drop_orphans()
+
+    def drop_from_finaliser(self, connection: ThreadConnection) -> None:
+        """As `drop`, where the garbage collector calls: maybe in a thread that holds the lock."""
+        self._orphans.append(connection)
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            self._drop_orphans()
 
     def close(self) -> None:
         """Close all connections. Threads in the middle of an exchange get an error."""
@@ -422,6 +437,15 @@ class Pool:
                 turn = self.state.vacate(waiter.origin)
         if turn is not None:
             turn.wake.release()
+        self._drop_orphans()
+
+    def _drop_orphans(self) -> None:
+        while self._orphans:
+            try:
+                connection = self._orphans.pop()
+            except IndexError:
+                return  # another thread was faster
+            self.drop(connection)
 
     def _dial(self, waiter: Waiter, timeout: float | None, deadline: float, closings: int) -> ThreadConnection:
         from .pull import Connection, dial
@@ -441,6 +465,7 @@ class Pool:
                 if not is_late:
                     self.state.adopt(connection, waiter.origin)
                     self._open.add(connection)
+            self._drop_orphans()
             if is_late:
                 connection.close()
                 raise closed_error()

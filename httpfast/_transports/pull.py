@@ -250,7 +250,9 @@ class ResponseStream(SyncByteStream):
 
     def __del__(self) -> None:
         # A response that was dropped unread would keep its place in the pool for ever.
-        self.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.drop_from_finaliser(connection)
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None

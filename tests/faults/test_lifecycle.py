@@ -57,6 +57,23 @@ async def test_response_dropped_without_closing_gives_its_slot_back(
     assert (await client.get(f"{embedded.url}/json")).status_code == 200
 
 
+async def test_response_collected_inside_the_pool_gives_its_slot_back(
+    sync_driver: Driver, embedded_server: EmbeddedServer
+) -> None:
+    """The garbage collector may call a finaliser anywhere, in a thread that holds the pool's lock too."""
+    client = sync_driver.client(limits=ONE, timeout=2)
+    cycle: list[Any] = [await client.open("GET", f"{embedded_server.url}/bytes/5000000")]
+    cycle.append(cycle)
+    pool = client.transport._pool
+
+    with pool._lock:
+        del cycle
+        gc.collect()
+        assert client.state.connections == 1
+
+    assert (await client.get(f"{embedded_server.url}/json")).status_code == 200
+
+
 async def test_responses_left_open_are_closed_with_the_client(driver: Driver, embedded: Origin) -> None:
     client = driver.client(verify=embedded.verify)
     responses = [await client.open("GET", f"{embedded.url}/bytes/5000000") for _ in range(3)]

@@ -54,15 +54,18 @@ from ._request import Request
 from ._response import Response
 from ._status_codes import codes
 from ._tls import create_ssl_context
+from ._transports.asgi import ASGITransport
 from ._transports.base import AsyncBaseTransport, BaseTransport
 from ._transports.default import AsyncHTTPTransport, HTTPTransport
 from ._transports.mock import MockTransport
+from ._transports.wsgi import WSGITransport
 from ._types import AsyncByteStream, ByteStream, SyncByteStream
 from ._url import URL, Origin
 
 __all__ = [
     "URL",
     "USE_CLIENT_DEFAULT",
+    "ASGITransport",
     "AsyncBaseTransport",
     "AsyncByteStream",
     "AsyncClient",
@@ -113,6 +116,7 @@ __all__ = [
     "TooManyRedirects",
     "TransportError",
     "UnsupportedProtocol",
+    "WSGITransport",
     "WriteError",
     "WriteTimeout",
     "__description__",

@@ -12,18 +12,18 @@ import httpfast
 
 # Of httpx 0.28.1, with what is still to come taken away.
 _OF_HTTPX = """
-    __description__ __title__ __version__ AsyncBaseTransport AsyncByteStream AsyncClient AsyncHTTPTransport Auth
-    BaseTransport BasicAuth ByteStream Client CloseError codes ConnectError ConnectTimeout CookieConflict
-    Cookies create_ssl_context DecodingError delete DigestAuth get head Headers HTTPError HTTPStatusError
-    HTTPTransport InvalidURL Limits LocalProtocolError MockTransport NetRCAuth NetworkError options patch
-    PoolTimeout post ProtocolError Proxy ProxyError put QueryParams ReadError ReadTimeout RemoteProtocolError
+    __description__ __title__ __version__ ASGITransport AsyncBaseTransport AsyncByteStream AsyncClient
+    AsyncHTTPTransport Auth BaseTransport BasicAuth ByteStream Client CloseError codes ConnectError ConnectTimeout
+    CookieConflict Cookies create_ssl_context DecodingError delete DigestAuth get head Headers HTTPError
+    HTTPStatusError HTTPTransport InvalidURL Limits LocalProtocolError MockTransport NetRCAuth NetworkError options
+    patch PoolTimeout post ProtocolError Proxy ProxyError put QueryParams ReadError ReadTimeout RemoteProtocolError
     request Request RequestError RequestNotRead Response ResponseNotRead stream StreamClosed StreamConsumed
     StreamError SyncByteStream Timeout TimeoutException TooManyRedirects TransportError UnsupportedProtocol URL
-    USE_CLIENT_DEFAULT WriteError WriteTimeout
+    USE_CLIENT_DEFAULT WriteError WriteTimeout WSGITransport
 """
 OF_HTTPX = frozenset(_OF_HTTPX.split())
 # httpx has these too; users get an AttributeError until they are there.
-TO_COME = frozenset({"ASGITransport", "WSGITransport", "main"})
+TO_COME = frozenset({"main"})
 # Beyond httpx 0.28.1: `run` is this package's own, the others are httpx2's.
 ADDITIONS = frozenset({"FunctionAuth", "Origin", "query", "run"})
 

@@ -6,60 +6,23 @@ request and for each response, so at 64 in flight the default is up to three tim
 
 from __future__ import annotations
 
-import ssl
-from typing import Any
-
 import httpx2
 
-from . import TIMEOUT, Body, Settings
+from . import Settings
+from .httpx_api import Async, Sync
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    limits = httpx2.Limits(max_connections=max(100, settings.in_flight), max_keepalive_connections=20)
+def _limits(settings: Settings) -> httpx2.Limits:
     if settings.holds:
-        limits = httpx2.Limits(keepalive_expiry=None)  # No limits.
-    options: dict[str, Any] = {"limits": limits, "timeout": TIMEOUT}
-    if settings.ca_file is not None:
-        options["verify"] = ssl.create_default_context(cafile=settings.ca_file)
-    return options
-
-
-class Async:
-    def __init__(self, settings: Settings) -> None:
-        self._base = settings.base_url
-        self._client = httpx2.AsyncClient(**_options(settings))
-
-    async def get(self, path: str) -> Body:
-        return (await self._client.get(self._base + path)).content
-
-    async def get_stream(self, path: str) -> Body:
-        async with self._client.stream("GET", self._base + path) as response:
-            return b"".join([chunk async for chunk in response.aiter_bytes()])
-
-    async def post_json(self, path: str, value: Any) -> Any:
-        return (await self._client.post(self._base + path, json=value)).json()
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-
-class Sync:
-    def __init__(self, settings: Settings) -> None:
-        self._base = settings.base_url
-        self._client = httpx2.Client(**_options(settings))
-
-    def get(self, path: str) -> Body:
-        return self._client.get(self._base + path).content
-
-    def close(self) -> None:
-        self._client.close()
+        return httpx2.Limits(keepalive_expiry=None)  # No limits.
+    return httpx2.Limits(max_connections=max(100, settings.in_flight), max_keepalive_connections=20)
 
 
 async def open_async(settings: Settings) -> Async:
     """An asynchronous client."""
-    return Async(settings)
+    return Async(httpx2, settings, _limits(settings))
 
 
 def open_sync(settings: Settings) -> Sync:
     """A blocking client."""
-    return Sync(settings)
+    return Sync(httpx2, settings, _limits(settings))

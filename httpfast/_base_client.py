@@ -6,7 +6,7 @@ from enum import Enum
 from time import monotonic, perf_counter
 
 from ._auth import Auth, BasicAuth, FunctionAuth
-from ._cext.plain import Parts, info_logger, is_untouched, ready_parts, ready_request, request_with
+from ._cext.plain import Parts, Settings, info_logger, is_untouched, ready_parts, ready_request, request_with
 from ._config import DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Timeout
 from ._content import FIELDS_OF_CONTENT, JSON_FIELD, json_bytes, length_field
 from ._cookies import Cookies
@@ -276,7 +276,7 @@ class BaseClient:
         body = json_bytes(json)
         return request_with(parts, method, body, (length_field(len(body)), JSON_FIELD), plain)
 
-    def _make_parts(self, url: str, timeouts: dict[str, float | None]) -> Parts | None:
+    def _make_parts(self, url: str) -> Parts | None:
         """Parse a URL and make the fields for it; both are kept for the next request to it.
 
         Returns: None in a subclass that has its own way to merge a part.
@@ -289,7 +289,7 @@ class BaseClient:
         fields = request.headers._fields
         # A request that expects 100 Continue takes its time over its body.
         takes_content = not any(name in FIELDS_OF_CONTENT for _, name, _ in fields)
-        parts = Parts(request.url, fields, client_fields, timeouts, takes_content)
+        parts = Parts(request.url, fields, client_fields, self._timeout._extension, takes_content)
         if len(url) <= _KNOWN_LENGTH:
             if len(self._parts_of) >= _KNOWN_URLS:
                 # Some at a time, from a copy: another thread may be here too.
@@ -369,22 +369,20 @@ class BaseClient:
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        # Whatever was assigned may stand in the place of a method.
-        self.__dict__["_plain_version"] = None
+        # Whatever was assigned may be a setting, or stand in the place of a method.
+        self.__dict__["_settings"] = None
 
-    def _note_version(self, version: int) -> int:
-        """Find out whether anybody has changed what this client's methods do, and remember it.
+    def _make_settings(self, version: int) -> Settings:
+        """Find out whether requests may take the short way, and keep it until something is assigned.
 
         Args:
-            version: what the core knows the present state of the class by; 0: it has none.
-
-        Returns: the version, negative when something was changed; 0 before the client was opened.
+            version: what the core knows the present state of the class by.
         """
-        if self._state is not OPENED:
-            return 0
-        noted = version if is_untouched(self, self._defined()) else -version
-        self.__dict__["_plain_version"] = noted
-        return noted
+        plain = self._state is OPENED and self._auth is None and is_untouched(self, self._defined())
+        settings = Settings(self, plain, version)
+        if self._state is OPENED:
+            self.__dict__["_settings"] = settings
+        return settings
 
     @classmethod
     def _defined(cls) -> dict[str, Any]:

@@ -279,7 +279,7 @@ class HTTPTransport(BaseTransport):
         """
         exchange = exchange_of(request)
         pool = self._pool
-        connection = pool.checkout(exchange.key)
+        connection = pool.checkout(exchange)
         if connection is None:
             _check(exchange)
             connection = pool.acquire(

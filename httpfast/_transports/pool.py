@@ -14,6 +14,7 @@ from _thread import TIMEOUT_MAX, allocate_lock
 from time import monotonic
 
 from .._cext.buffer import expect_large_blocks
+from .._cext.plain import checkout_under, release_under
 from .._cext.pool import PoolState
 from .._exceptions import ConnectError
 from .connector import NEVER, Route, closed_error, connect_error, connect_timeout, pool_timeout, time_left
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .._cext.exchange import Exchange
     from .._cext.pool import Origin, PooledConnection, Waiter
     from .._config import Limits
     from .._exceptions import TimeoutException
@@ -313,15 +315,14 @@ class Pool:
         # Connections of responses that were dropped unread while the lock was held; dropped once it is free.
         self._orphans: list[ThreadConnection] = []
 
-    def checkout(self, key: OriginKey) -> ThreadConnection | None:
-        """An idle connection to the origin, or None."""
-        with self._lock:
-            connection = self.state.checkout(key, monotonic())
+    def checkout(self, exchange: Exchange) -> ThreadConnection | None:
+        """An idle connection to the exchange's origin, or None."""
+        connection: ThreadConnection | None = checkout_under(self._lock, self.state, exchange)
         if self.state.discarded:
             self._close_discarded()
         if self._orphans:
             self._drop_orphans()
-        return connection  # type: ignore[return-value]
+        return connection
 
     def acquire(
         self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
@@ -363,8 +364,7 @@ class Pool:
         if not connection.finished():
             self.drop(connection)
             return
-        with self._lock:
-            turn = self.state.release(connection, monotonic())
+        turn = release_under(self._lock, self.state, connection)
         if turn is not None:
             turn.wake.release()
         if self.state.discarded:

@@ -93,16 +93,52 @@ def is_untouched(client, dict defined) -> bool:
     return not any(name in client.__dict__ or found.get(name) is not attribute for name, attribute in defined.items())
 
 
-cdef bint is_plain(object client, dict own) except -1:
-    """True for a client without hooks, authentication, cookies and mounts, whose methods are httpfast's."""
-    cdef dict hooks
-    version = get(own, "_plain_version")
-    if version is None or abs(<long long>version) != type_version(type(client)):
-        version = client._note_version(type_version(type(client)))
-    if <long long>version <= 0 or get(own, "_auth") is not None:
-        return False
-    hooks = <dict>own["_event_hooks"]
-    return not (hooks["request"] or hooks["response"] or own["_mounts"] or "jar" in own["_cookies"].__dict__)
+@cython.final
+cdef class Settings:
+    """What decides whether a client's requests are plain, at hand without asking the client.
+
+    The client makes one when it is needed, and forgets it when anything is assigned to it: so the objects here are the
+    client's own, and what can still change is what they hold.
+
+    Args:
+        client: whose settings.
+        is_plain: it has no authentication, and neither it nor its class has a method that is not httpfast's.
+        version: of the class, which changes when the class does.
+    """
+
+    cdef bint is_plain
+    cdef unsigned int version
+    cdef dict hooks, mounts, parts_of
+    cdef dict cookies, headers, timeout         # the state of these objects
+
+    def __init__(self, client, bint is_plain, unsigned int version):
+        self.is_plain = is_plain
+        self.version = version
+        self.hooks = client._event_hooks
+        self.mounts = client._mounts
+        self.parts_of = client._parts_of
+        self.cookies = client._cookies.__dict__
+        self.headers = client._headers.__dict__
+        self.timeout = client._timeout.__dict__
+
+
+cdef Settings settings_of(object client):
+    """The client's settings, if there is nothing in them that needs more than a transport; else None."""
+    cdef object found = get(PyObject_GenericGetDict(client, NULL), "_settings")
+    cdef unsigned int version = type_version(type(client))
+    cdef Settings settings
+    if found is None or (<Settings>found).version != version or version == 0:
+        found = client._make_settings(version)
+    settings = <Settings>found
+    if (
+        not settings.is_plain
+        or get(settings.hooks, "request")
+        or get(settings.hooks, "response")
+        or settings.mounts
+        or PyDict_Contains(settings.cookies, "jar")
+    ):
+        return None
+    return settings
 
 
 @cython.final
@@ -120,7 +156,7 @@ cdef class Parts:
     cdef readonly object url
     cdef readonly tuple fields, client_fields
     cdef readonly dict timeouts
-    cdef bint takes_content, has_userinfo
+    cdef bint takes_content, has_userinfo, has_total
     cdef tuple key
     cdef bytes target
     cdef double read_timeout, write_timeout
@@ -132,6 +168,7 @@ cdef class Parts:
         self.key = url._origin_key
         self.target = url._target
         self.has_userinfo = bool(url.userinfo)
+        self.has_total = "total" in timeouts
         self.fields = fields
         self.client_fields = client_fields
         self.takes_content = takes_content
@@ -141,23 +178,41 @@ cdef class Parts:
         self.state = {"method": "", "url": url, "_parts": self, "_content": b""}
 
 
-cdef Parts parts_for(object client, object url, bint plain):
-    """The parts of the client's requests to a URL, or None."""
-    cdef dict own = PyObject_GenericGetDict(client, NULL)
+cdef Parts plain_parts(object client, object url):
+    """The parts of a plain request to a URL, or None."""
     cdef Parts parts = None
-    if type(url) is not str or (plain and not is_plain(client, own)):
+    cdef Settings settings
+    if type(url) is not str:
         return None
-    timeouts = get(PyObject_GenericGetDict(own["_timeout"], NULL), "_shared_dict")
-    if timeouts is None:
-        timeouts = own["_timeout"]._extension
-    found = get(<dict>own["_parts_of"], url)
+    settings = settings_of(client)
+    if settings is None:
+        return None
+    found = get(settings.parts_of, url)
     if found is not None:
         parts = <Parts>found
-    if parts is None or parts.client_fields is not own["_headers"]._fields or parts.timeouts is not timeouts:
-        parts = client._make_parts(url, timeouts)
+    if (
+        parts is None
+        or parts.client_fields is not get(settings.headers, "_fields")
+        or parts.timeouts is not get(settings.timeout, "_shared_dict")
+    ):
+        parts = client._make_parts(url)
     # Userinfo is authentication, and a total timeout begins with the sending.
-    if parts is not None and plain and (parts.has_userinfo or "total" in parts.timeouts):
+    return None if parts is None or parts.has_userinfo or parts.has_total else parts
+
+
+cdef Parts parts_for(object client, object url, bint plain):
+    """The parts of the client's requests to a URL, or None."""
+    if plain:
+        return plain_parts(client, url)
+    if type(url) is not str:
         return None
+    parts = client._parts_of.get(url)
+    if (
+        parts is None
+        or (<Parts>parts).client_fields is not client._headers._fields
+        or (<Parts>parts).timeouts is not client._timeout._extension
+    ):
+        parts = client._make_parts(url)
     return parts
 
 
@@ -280,6 +335,24 @@ cdef int take_arguments(Exchange exchange, object request) except -1:
 def checkout(PoolState state not None, Exchange exchange not None):
     """An idle connection to the exchange's origin, or None."""
     return state.checkout(exchange.key, monotonic())
+
+
+def checkout_under(lock, PoolState state not None, Exchange exchange not None):
+    """As `checkout`, while holding a lock."""
+    lock.acquire()
+    try:
+        return state.checkout(exchange.key, monotonic())
+    finally:
+        lock.release()
+
+
+def release_under(lock, PoolState state not None, PooledConnection connection):
+    """A thread is through with a connection: as `PoolState.release`, while holding a lock."""
+    lock.acquire()
+    try:
+        return state.release(connection, monotonic())
+    finally:
+        lock.release()
 
 
 # Responses

@@ -25,7 +25,6 @@ from httpfast._types import ByteStream
 cdef extern from "Python.h":
     object PyType_GenericAlloc(type kind, Py_ssize_t items)
     dict PyObject_GenericGetDict(object instance, void* unused)
-    int PyObject_GenericSetDict(object instance, object state, void* unused) except -1
     # Changes whenever the type, or one that it inherits from, is changed; 0 while it has none.
     unsigned int type_version "httpfast_type_version" (object kind) noexcept
 
@@ -71,7 +70,8 @@ cdef inline object get(dict state, object name):
 cdef object new(type kind, dict state):
     """An instance without `__init__`, whose `__dict__` is `state`."""
     instance = PyType_GenericAlloc(kind, 0)
-    PyObject_GenericSetDict(instance, state, NULL)
+    # Not PyObject_GenericSetDict: from 3.13 on that leaves the values alone which an instance keeps without a dict.
+    instance.__dict__ = state
     return instance
 
 

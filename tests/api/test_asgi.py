@@ -25,7 +25,9 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a coroutine on a loop of each kind. Fails a test that leaves tasks, or has the loop complain."""
-    factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    factory = None
+    if request.param == "uvloop":
+        factory = pytest.importorskip("uvloop", reason="uvloop is not to be had for this platform").new_event_loop
     complaints: list[dict[str, Any]] = []
 
     async def watched(scenario: Coroutine[Any, Any, Any]) -> Any:

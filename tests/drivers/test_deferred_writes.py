@@ -63,6 +63,9 @@ class Bench:
         self.state.adopt(connection, waiter.origin)
         return connection, transport, far
 
+    def lost(self, connection: Connection) -> None:
+        """What a pool is told when a connection is gone."""
+
     def turn(self) -> None:
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
@@ -136,6 +139,27 @@ def test_octets_that_come_before_the_request_is_written_are_not_its_answer(bench
     assert not asked.wrote_request
     assert asked.status_code == 0
     assert transport.is_aborted
+    assert arrived(peer) == b""
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["end of the stream", "reset"])
+def test_connection_that_ends_before_the_request_is_written_leaves_it_unwritten(bench: Bench, is_reset: bool) -> None:
+    """It may be sent again then, whatever its method."""
+    first, _, _ = bench.connection()
+    second, _, peer = bench.connection()
+    first.send(exchange())
+    asked = exchange()
+    future = second.send(asked)
+
+    if is_reset:
+        second.connection_lost(ConnectionResetError(104, "Connection reset by peer"))
+    else:
+        second.eof_received()
+    bench.turn()
+
+    assert isinstance(future.exception(), (httpfast.ReadError, httpfast.RemoteProtocolError))
+    assert not asked.wrote_request
+    assert not asked.was_answered
     assert arrived(peer) == b""
 
 

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test build lint types package servers debug bench micro instructions clean
+.PHONY: demo test build lint types package servers debug compat bench micro instructions clean
 
 demo: build
 	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx || echo "httpx cannot be installed: no comparison"
@@ -32,10 +32,14 @@ $(VENV)/built: $(VENV)/ready $(SOURCES)
 
 # The real servers that some tests use; those tests skip and say so where they are missing.
 servers:
-	@if command -v nginx >/dev/null || test -x /usr/sbin/nginx; then :; \
+	@missing=""; PATH="$$PATH:/usr/sbin"; \
+	for pair in nginx:nginx-light squid:squid-openssl tinyproxy:tinyproxy danted:dante-server; do \
+		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	if test -z "$$missing"; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; \
-	else echo "nginx is not installed: tests against it are skipped"; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "not installed, so that tests against them are skipped:$$missing"; fi
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -56,6 +60,13 @@ debug: $(VENV)/ready servers
 	HTTPFAST_BUILD=debug $(PIP) install -qq --no-build-isolation --editable .
 	rm -f $(VENV)/built
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# What drop-in means: the public surface beside httpx's, the alias under libraries, and httpx's own tests on httpfast.
+# COMPAT_ARGS="--sdist FILE" for an sdist of httpx 0.28.1 that is there already.
+compat: build
+	$(PIP) install --quiet --group compat
+	$(BIN)/python -m pytest -q tests/compat
+	$(BIN)/python tests/compat/httpx_suite.py $(COMPAT_ARGS)
 
 # httpfast beside other clients: a table per case, bench/results/latest.json and a chart. BENCH_ARGS="--quick" to try it.
 # The clients are installed one by one, so that one which is not to be had for this platform is only left out. The wheel of

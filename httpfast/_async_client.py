@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import perf_counter
 
@@ -16,6 +16,13 @@ from ._base_client import (
 )
 from ._cext.plain import is_finished, originals, ready_request
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
+from ._defaults import (
+    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+    DEFAULT_MAX_EVENT_SIZE_BYTES,
+    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+    DEFAULT_QUEUE_SIZE,
+)
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
 from ._response_context import AsyncResponseContext
@@ -25,7 +32,8 @@ from ._types import AsyncByteStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Mapping
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Any, Self
 
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
     from ._exchange import Step
     from ._request import Request
     from ._response import Response
+    from ._sse import EventSource
     from ._transports.base import AsyncBaseTransport
     from ._types import (
         AuthTypes,
@@ -51,6 +60,7 @@ if TYPE_CHECKING:
         URLTypes,
     )
     from ._url import URL
+    from .websockets import AsyncWebSocketSession
 
 __all__ = ["AsyncClient"]
 
@@ -68,7 +78,10 @@ class AsyncClient(BaseClient):
         trust_env: obey environment variables.
         http1: speak HTTP/1.1.
         http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
-        proxy, mounts: not supported yet.
+        proxy: the URL of an http, https, socks5 or socks5h proxy, or a `Proxy`, for all requests. Left out, environment
+            variables may name some: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, and NO_PROXY for what goes without.
+        mounts: transports for URLs that match a pattern, such as "https://", "all://*.example.org", "all://10.0.0.0/8";
+            the one that says most counts. None stands for the client's own transport.
         timeout: seconds, or a `Timeout`.
         follow_redirects: follow them unless a call says otherwise.
         limits: how many connections.
@@ -118,16 +131,13 @@ class AsyncClient(BaseClient):
             trust_env=trust_env,
             default_encoding=default_encoding,
         )
-        if mounts:
-            raise NotImplementedError("httpfast does not support mounts yet")
-        if proxy is not None:
-            raise NotImplementedError("httpfast does not support proxies yet")
-        if transport is None:
-            transport = AsyncHTTPTransport(
-                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits
+
+        def make_transport(proxy: ProxyTypes | None) -> AsyncBaseTransport:
+            return AsyncHTTPTransport(
+                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
             )
-        self._transport: AsyncBaseTransport = transport
-        self._mounts: dict[Any, AsyncBaseTransport | None] = {}
+
+        self._set_transports(transport, mounts, proxy, make_transport)
 
     @classmethod
     def _defined(cls) -> dict[str, Any]:
@@ -135,7 +145,8 @@ class AsyncClient(BaseClient):
 
     def _transport_for_url(self, url: URL) -> AsyncBaseTransport:
         """The transport for a URL. Tools that intercept requests replace this method."""
-        return self._transport
+        transport: AsyncBaseTransport = self._find_transport(url) if self._mounts else self._transport
+        return transport
 
     async def request(
         self,
@@ -386,7 +397,8 @@ class AsyncClient(BaseClient):
         """What `send` comes to for a request that `ready_request` found to be plain."""
         started = perf_counter()
         try:
-            response = await self._transport.handle_async_request(request)
+            transport: AsyncBaseTransport = self._transport if not self._mounts else self._find_transport(request.url)
+            response = await transport.handle_async_request(request)
         except RequestError as error:
             error.request = request
             raise
@@ -664,15 +676,107 @@ class AsyncClient(BaseClient):
             extensions=extensions,
         )
 
+    @asynccontextmanager
+    async def sse(
+        self,
+        url: URLTypes,
+        *,
+        method: str = "GET",
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+        max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
+    ) -> AsyncIterator[EventSource]:
+        """Open a stream of server-sent events, for use in a `async with` statement. See `EventSource`. Beyond httpx.
+
+        Args:
+            max_event_size: bytes that one event may have; None for no limit.
+        """
+        from ._sse import EventSource, event_stream_headers
+
+        async with self.stream(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=event_stream_headers(headers),
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            yield EventSource(response, max_event_size)
+
+    def websocket(
+        self,
+        url: URLTypes,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> AbstractAsyncContextManager[AsyncWebSocketSession]:
+        """Open a WebSocket, for use in a `async with` statement, at whose end it is closed. Beyond httpx.
+
+        Args:
+            max_message_size_bytes, queue_size, keepalive_ping_interval_seconds, keepalive_ping_timeout_seconds: see
+                `httpfast.websockets.AsyncWebSocketSession`.
+            subprotocols: what to offer to the server, the best first.
+
+        Raises:
+            ImportError: wsproto is not installed.
+            WebSocketUpgradeError: the server did not open one.
+        """
+        from .websockets._client import aconnect_ws
+
+        return aconnect_ws(
+            url,
+            self,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+            subprotocols=subprotocols,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
     async def aclose(self) -> None:
         """Close the client, its transport and its connections."""
         if self._state is not ClientState.CLOSED:
             self._state = ClientState.CLOSED
-            await self._transport.aclose()
+            for transport in self._all_transports():
+                await transport.aclose()
 
     async def __aenter__(self) -> Self:
         self._enter()
-        await self._transport.__aenter__()
+        for transport in self._all_transports():
+            await transport.__aenter__()
         return self
 
     async def __aexit__(
@@ -682,7 +786,8 @@ class AsyncClient(BaseClient):
         traceback: TracebackType | None = None,
     ) -> None:
         self._state = ClientState.CLOSED
-        await self._transport.__aexit__(exc_type, exc_value, traceback)
+        for transport in self._all_transports():
+            await transport.__aexit__(exc_type, exc_value, traceback)
 
 
 _DEFINED = originals(AsyncClient)

@@ -12,6 +12,7 @@ from ._content import FIELDS_OF_CONTENT, JSON_FIELD, json_bytes, length_field
 from ._cookies import Cookies
 from ._decoders import accept_encoding
 from ._headers import Headers
+from ._mounts import URLPattern, environment_proxies
 from ._query_params import QueryParams
 from ._request import Request
 from ._url import URL, _parse_cached
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         AuthTypes,
         CookieTypes,
         HeaderTypes,
+        ProxyTypes,
         QueryParamTypes,
         RequestContent,
         RequestData,
@@ -84,6 +86,8 @@ OPENED = ClientState.OPENED
 
 class BaseClient:
     """The settings of a client. See `Client` for the arguments."""
+
+    _transport: Any
 
     def __init__(
         self,
@@ -344,6 +348,47 @@ class BaseClient:
         if url.raw_path.endswith(b"/"):
             return url
         return url.copy_with(raw_path=url.raw_path + b"/")
+
+    # The way it goes
+
+    def _set_transports(
+        self,
+        transport: Any,
+        mounts: Mapping[str, Any] | None,
+        proxy: ProxyTypes | None,
+        make_transport: Callable[[ProxyTypes | None], Any],
+    ) -> None:
+        """Keep what requests go by: a transport, and those that URLs of some pattern have of their own.
+
+        Args:
+            transport: the caller's own, which environment variables do not change.
+            make_transport: makes one, that goes through a proxy.
+
+        Raises:
+            ValueError, InvalidURL: a pattern or a proxy is not valid.
+            ImportError: a SOCKS proxy, and socksio is not installed.
+        """
+        proxies: Mapping[str, ProxyTypes | None] = {}
+        if proxy is not None:
+            proxies = {"all://": proxy}
+        elif self._trust_env and transport is None:
+            proxies = environment_proxies()
+        self._transport = make_transport(None) if transport is None else transport
+        mounted = {URLPattern(key): None if one is None else make_transport(one) for key, one in proxies.items()}
+        if mounts is not None:
+            mounted.update((URLPattern(key), one) for key, one in mounts.items())
+        # What says more goes first.
+        self._mounts: dict[URLPattern, Any] = dict(sorted(mounted.items()))
+
+    def _find_transport(self, url: URL) -> Any:
+        """The transport of the first pattern that matches, or the client's own."""
+        for pattern, transport in self._mounts.items():
+            if pattern.matches(url):
+                return self._transport if transport is None else transport
+        return self._transport
+
+    def _all_transports(self) -> list[Any]:
+        return [self._transport, *(transport for transport in self._mounts.values() if transport is not None)]
 
     # Sending it
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import perf_counter
 
@@ -17,6 +17,13 @@ from ._base_client import (
 )
 from ._cext.plain import is_finished, originals, ready_request
 from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
+from ._defaults import (
+    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+    DEFAULT_MAX_EVENT_SIZE_BYTES,
+    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+    DEFAULT_QUEUE_SIZE,
+)
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
 from ._response_context import ResponseContext
@@ -26,7 +33,8 @@ from ._types import SyncByteStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Any, Self
 
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
     from ._exchange import Step
     from ._request import Request
     from ._response import Response
+    from ._sse import EventSource
     from ._transports.base import BaseTransport
     from ._types import (
         AuthTypes,
@@ -52,6 +61,7 @@ if TYPE_CHECKING:
         URLTypes,
     )
     from ._url import URL
+    from .websockets import WebSocketSession
 
 # All of them: tools that intercept requests know this module by httpx's name for it.
 __all__ = ["USE_CLIENT_DEFAULT", "AsyncClient", "BaseClient", "Client", "ClientState", "UseClientDefault"]
@@ -70,7 +80,10 @@ class Client(BaseClient):
         trust_env: obey environment variables.
         http1: speak HTTP/1.1.
         http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
-        proxy, mounts: not supported yet.
+        proxy: the URL of an http, https, socks5 or socks5h proxy, or a `Proxy`, for all requests. Left out, environment
+            variables may name some: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, and NO_PROXY for what goes without.
+        mounts: transports for URLs that match a pattern, such as "https://", "all://*.example.org", "all://10.0.0.0/8";
+            the one that says most counts. None stands for the client's own transport.
         timeout: seconds, or a `Timeout`.
         follow_redirects: follow them unless a call says otherwise.
         limits: how many connections.
@@ -120,16 +133,13 @@ class Client(BaseClient):
             trust_env=trust_env,
             default_encoding=default_encoding,
         )
-        if mounts:
-            raise NotImplementedError("httpfast does not support mounts yet")
-        if proxy is not None:
-            raise NotImplementedError("httpfast does not support proxies yet")
-        if transport is None:
-            transport = HTTPTransport(
-                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits
+
+        def make_transport(proxy: ProxyTypes | None) -> BaseTransport:
+            return HTTPTransport(
+                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
             )
-        self._transport: BaseTransport = transport
-        self._mounts: dict[Any, BaseTransport | None] = {}
+
+        self._set_transports(transport, mounts, proxy, make_transport)
 
     @classmethod
     def _defined(cls) -> dict[str, Any]:
@@ -137,7 +147,8 @@ class Client(BaseClient):
 
     def _transport_for_url(self, url: URL) -> BaseTransport:
         """The transport for a URL. Tools that intercept requests replace this method."""
-        return self._transport
+        transport: BaseTransport = self._find_transport(url) if self._mounts else self._transport
+        return transport
 
     def request(
         self,
@@ -388,7 +399,8 @@ class Client(BaseClient):
         """What `send` comes to for a request that `ready_request` found to be plain."""
         started = perf_counter()
         try:
-            response = self._transport.handle_request(request)
+            transport: BaseTransport = self._transport if not self._mounts else self._find_transport(request.url)
+            response = transport.handle_request(request)
         except RequestError as error:
             error.request = request
             raise
@@ -666,15 +678,107 @@ class Client(BaseClient):
             extensions=extensions,
         )
 
+    @contextmanager
+    def sse(
+        self,
+        url: URLTypes,
+        *,
+        method: str = "GET",
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+        max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
+    ) -> Iterator[EventSource]:
+        """Open a stream of server-sent events, for use in a `with` statement. See `EventSource`. Beyond httpx.
+
+        Args:
+            max_event_size: bytes that one event may have; None for no limit.
+        """
+        from ._sse import EventSource, event_stream_headers
+
+        with self.stream(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=event_stream_headers(headers),
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            yield EventSource(response, max_event_size)
+
+    def websocket(
+        self,
+        url: URLTypes,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> AbstractContextManager[WebSocketSession]:
+        """Open a WebSocket, for use in a `with` statement, at whose end it is closed. Beyond httpx.
+
+        Args:
+            max_message_size_bytes, queue_size, keepalive_ping_interval_seconds, keepalive_ping_timeout_seconds: see
+                `httpfast.websockets.WebSocketSession`.
+            subprotocols: what to offer to the server, the best first.
+
+        Raises:
+            ImportError: wsproto is not installed.
+            WebSocketUpgradeError: the server did not open one.
+        """
+        from .websockets._client import connect_ws
+
+        return connect_ws(
+            url,
+            self,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+            subprotocols=subprotocols,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+
     def close(self) -> None:
         """Close the client, its transport and its connections."""
         if self._state is not ClientState.CLOSED:
             self._state = ClientState.CLOSED
-            self._transport.close()
+            for transport in self._all_transports():
+                transport.close()
 
     def __enter__(self) -> Self:
         self._enter()
-        self._transport.__enter__()
+        for transport in self._all_transports():
+            transport.__enter__()
         return self
 
     def __exit__(
@@ -684,7 +788,8 @@ class Client(BaseClient):
         traceback: TracebackType | None = None,
     ) -> None:
         self._state = ClientState.CLOSED
-        self._transport.__exit__(exc_type, exc_value, traceback)
+        for transport in self._all_transports():
+            transport.__exit__(exc_type, exc_value, traceback)
 
 
 _DEFINED = originals(Client)

@@ -120,7 +120,7 @@ def no_leaks() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["sync", "asyncio", "uvloop"])
+@pytest.fixture(params=["sync", "asyncio", "uvloop", "trio"])
 def driver(request: pytest.FixtureRequest, no_leaks: None) -> Iterator[Driver]:
     """The blocking client, and the asynchronous one on each loop. Tests that use it may be coroutines."""
     from .drivers.facade import make_driver

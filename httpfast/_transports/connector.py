@@ -1,7 +1,9 @@
-"""What a dial needs to know, and the decisions in it that need no socket.
+"""The dial: what it needs to know, its order of steps, and the decisions in it that need no socket.
 
-A dial resolves a name, races the addresses (Happy Eyeballs, RFC 8305) and makes the TLS handshake. The waiting is done
-by the drivers, `push` for event loops and `pull` for blocking sockets; this module is shared by both.
+    connect (Happy Eyeballs) ──► [TLS with the proxy] ──► [CONNECT or SOCKS5] ──► [TLS with the origin] ──► connection
+
+The dial is one coroutine. What waits in it is a `Network` with its `Stream`: of an event loop (`push`), or of blocking
+sockets (`pull`), whose methods never suspend, so that `run` drives the same coroutine to its end.
 """
 
 from __future__ import annotations
@@ -9,33 +11,89 @@ from __future__ import annotations
 from time import monotonic
 
 from .._exceptions import ConnectError, ConnectTimeout, PoolTimeout
+from .._urlparse import normal_host
+from .trace import SILENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from typing import Any, Protocol, TypeVar
+
+    from .proxy import ProxyRoute
+    from .trace import Trace
+
+    _T = TypeVar("_T")
+    _Connection = TypeVar("_Connection")
+    _MadeConnection = TypeVar("_MadeConnection", covariant=True)
+
+    # What tells apart the connections of one transport: scheme, host, port; then the name for SNI and the proxy where a
+    # request has its own. Or the proxy alone, for requests that it forwards, whatever their origin.
+    OriginKey = (
+        tuple[bytes, bytes, int]
+        | tuple[bytes, bytes, int, str]
+        | tuple[bytes, bytes, int, str | None, ProxyRoute | None]
+        | tuple[bytes, ProxyRoute]
+    )
 
     SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
     AddressInfo = tuple[int, int, int, str, Any]
 
+    class Stream(Protocol[_MadeConnection]):
+        """A connected socket on its way to become a connection. Times are monotonic seconds.
+
+        Every method raises OSError; TimeoutError when the time is over.
+        """
+
+        async def read(self, max_bytes: int, ends: float) -> bytes:
+            """At least one octet; b"" at the end of the stream."""
+
+        async def write(self, data: bytes, ends: float) -> None:
+            """Write all of it."""
+
+        async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
+            """Put TLS on top, as the client."""
+
+        async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> _MadeConnection:
+            """The connection that this stream becomes, over one more layer of TLS if there is a context."""
+
+        def close(self) -> None:
+            """Give it up."""
+
+    class Network(Protocol[_MadeConnection]):
+        """How a driver connects, and waits."""
+
+        async def connect(self, route: Route, host: str, port: int, ends: float) -> Stream[_MadeConnection]:
+            """The first of the host's addresses that accepts (RFC 8305). Raises OSError."""
+
+        async def sleep(self, seconds: float) -> None:
+            """Wait."""
+
+
 __all__ = [
+    "FORWARD",
     "NEVER",
+    "Endpoint",
     "Route",
     "backoff",
     "closed_error",
     "connect_error",
     "connect_timeout",
+    "dial",
     "interleave",
     "is_address",
     "open_socket",
     "pool_timeout",
+    "run",
     "server_name",
     "time_left",
 ]
 
 NEVER = float("inf")
+
+# What a pool's key begins with, in the place of a scheme, when the proxy forwards requests.
+FORWARD = b"forward"
 
 # RFC 8305, 8: the recommended Connection Attempt Delay, in seconds.
 ATTEMPT_DELAY = 0.25
@@ -53,9 +111,10 @@ class Route:
         local_address: the address to bind to.
         retries: dials tried again after a failure, for each request.
         socket_options: for each TCP socket, as `socket.setsockopt` takes them.
+        proxy: the way for requests that have none of their own.
     """
 
-    __slots__ = ("_context", "_make_context", "local_address", "retries", "socket_options", "uds")
+    __slots__ = ("_context", "_make_context", "local_address", "proxy", "retries", "socket_options", "uds")
 
     def __init__(
         self,
@@ -65,6 +124,7 @@ class Route:
         local_address: str | None = None,
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
+        proxy: ProxyRoute | None = None,
     ) -> None:
         self._make_context = make_context
         self._context: ssl.SSLContext | None = None
@@ -72,6 +132,7 @@ class Route:
         self.local_address = local_address
         self.retries = retries
         self.socket_options: list[SocketOption] = list(socket_options or ())
+        self.proxy = proxy
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -79,6 +140,122 @@ class Route:
         if self._context is None:
             self._context = self._make_context()
         return self._context
+
+
+class Endpoint:
+    """Where one dial goes: a pool's key, taken apart.
+
+    Args:
+        key: the origin, as the pool knows it.
+        route: of the transport.
+
+    Raises:
+        InvalidURL: the name for SNI is no host's.
+    """
+
+    __slots__ = ("forwards", "host", "is_secure", "port", "proxy", "sni_hostname")
+
+    def __init__(self, key: OriginKey, route: Route) -> None:
+        self.sni_hostname: str | None = None
+        self.forwards = len(key) == 2
+        if len(key) == 2:
+            self.proxy: ProxyRoute | None = key[1]
+            self.host, self.port, self.is_secure = key[1].host, key[1].port, key[1].is_secure
+            return
+        self.host, self.port, self.is_secure = key[1].decode("ascii"), key[2], key[0] in (b"https", b"wss")
+        if len(key) >= 4:
+            name = key[3]
+            # The ssl module would map other letters by IDNA 2003, to what may be another name.
+            self.sni_hostname = name if name is None or name.isascii() else normal_host(name, "https")
+        self.proxy = key[4] if len(key) == 5 else route.proxy
+
+
+async def dial(
+    network: Network[_Connection],
+    route: Route,
+    endpoint: Endpoint,
+    timeout: float | None,
+    deadline: float,
+    trace: Trace = SILENT,
+) -> _Connection:
+    """A new connection.
+
+    Args:
+        timeout: seconds for each step: the name look-up with the TCP handshake, a handshake with a proxy, one of TLS;
+            None: no limit.
+        deadline: monotonic seconds by which all has to be done.
+        trace: is told about the steps.
+
+    Raises:
+        ConnectError, ConnectTimeout: also after the route's retries.
+        ProxyError: the proxy refuses.
+        RemoteProtocolError: it does not answer as a proxy.
+    """
+    delays = backoff(route.retries)
+    while True:
+        try:
+            return await _dial_once(network, route, endpoint, timeout, deadline, trace)
+        except OSError as error:
+            failure = connect_error(error)
+            delay = next(delays, None)
+            left = time_left(None, deadline)
+            if delay is None or (left is not None and left <= delay):
+                raise failure from error
+        except UnicodeError as error:
+            raise ConnectError(f"The host's name cannot be one: {error}") from error
+        await trace.step("connection.retry", network.sleep, delay)
+
+
+async def _dial_once(
+    network: Network[_Connection],
+    route: Route,
+    endpoint: Endpoint,
+    timeout: float | None,
+    deadline: float,
+    trace: Trace,
+) -> _Connection:
+    proxy = endpoint.proxy
+    # Contexts are made before the connection: that may take long, and a server should not have to wait for it.
+    outer = proxy.context if proxy is not None and proxy.is_secure else None
+    context = (outer if endpoint.forwards else route.context) if endpoint.is_secure else None
+    name = endpoint.sni_hostname or server_name(endpoint.host)
+    if context is not None and name[:1] in ("", "."):
+        raise ConnectError(f"TLS takes no name like {name!r} (RFC 6066, 3)")
+
+    host, port = (endpoint.host, endpoint.port) if proxy is None else (proxy.host, proxy.port)
+    stream: Stream[_Connection] = await trace.connect(network, route, host, port, timeout, _ends(timeout, deadline))
+    try:
+        prefix = "connection"
+        if proxy is not None and not endpoint.forwards:
+            if outer is not None:
+                ends = _ends(timeout, deadline)
+                await trace.start_tls("connection", stream.secure, outer, proxy.host, timeout, ends)
+            prefix = await proxy.tunnel(stream, endpoint.host, endpoint.port, _ends(timeout, deadline), trace)
+        if context is None:
+            return await stream.open(None, name, _ends(timeout, deadline))
+        connection: _Connection = await trace.start_tls(
+            prefix, stream.open, context, name, timeout, _ends(timeout, deadline)
+        )
+        return connection
+    except BaseException:
+        stream.close()
+        raise
+
+
+def run(steps: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine that never suspends."""
+    try:
+        steps.send(None)
+    except StopIteration as stop:
+        result: _T = stop.value
+        return result
+    steps.close()
+    raise RuntimeError("A blocking network must not suspend")
+
+
+def _ends(timeout: float | None, deadline: float) -> float:
+    """When a step has to be done, in monotonic seconds."""
+    return deadline if timeout is None else min(monotonic() + timeout, deadline)
 
 
 def server_name(host: str) -> str:

@@ -8,44 +8,50 @@ handle_request ──► pool.checkout / acquire ──► connection ──► 
 from __future__ import annotations
 
 import os
+import sys
 from weakref import WeakSet
 
 from .._cext.h1 import check_request
-from .._cext.plain import PIECE_BYTES, checkout, exchange_of, whole_response
+from .._cext.plain import checkout, exchange_of, whole_response
 from .._config import DEFAULT_LIMITS
-from .._content import finish_iterator
 from .._exceptions import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
 from .._response import Response
-from .._types import AsyncByteStream, SyncByteStream
+from .._types import AsyncByteStream, ByteStream, SyncByteStream
 from .base import AsyncBaseTransport, BaseTransport
-from .connector import Route
+from .connector import FORWARD, Route, run
 from .pool import AsyncPool, Pool
+from .trace import Report
+from .upload import async_stream, blocking_stream, send_body, send_body_async, upload, upload_async
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
 
     from .._cext.exchange import Exchange
     from .._config import Limits
     from .._request import Request
     from .._types import CertTypes, ProxyTypes
     from .connector import SocketOption
+    from .proxy import ProxyRoute
     from .pull import Connection as ThreadConnection
-    from .push import Connection
+    from .pull_trio import Connection as TrioConnection
+    from .pull_trio import TrioPool
+    from .push import Connection as LoopConnection
 
-    AnyConnection = Connection | ThreadConnection
+    AsyncConnection: TypeAlias = "LoopConnection | TrioConnection"
+    AnyConnection: TypeAlias = "AsyncConnection | ThreadConnection"
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
-
-# Seconds to wait for 100 Continue before the body goes out all the same (RFC 9110, 10.1.1): what Go and curl wait.
-CONTINUE_TIMEOUT = 1.0
 
 # RFC 9110, 9.2.2: sent twice, these have the effect of once.
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
 
 _NO_TIMEOUTS: dict[str, Any] = {}
+
+# Proxies named by requests whose routes a transport keeps. One that comes again after that gets new connections.
+_MAX_NAMED_PROXIES = 1_024
 
 # Pools of threads, to be emptied in a child process: it must never write to its parent's sockets.
 _transports: WeakSet[HTTPTransport] = WeakSet()
@@ -67,14 +73,29 @@ def _check(exchange: Exchange) -> None:
     Raises:
         UnsupportedProtocol, LocalProtocolError
     """
+    if exchange.key[0] != FORWARD:
+        _check_origin(exchange)
+    check_request(exchange)
+
+
+def _check_origin(exchange: Exchange) -> None:
+    """Raises UnsupportedProtocol when the URL's scheme is neither HTTP's nor WebSocket's, or it has no host."""
     scheme, host = exchange.key[0], exchange.key[1]
-    if scheme not in (b"http", b"https"):
+    if scheme not in (b"http", b"https", b"ws", b"wss"):
         if not scheme:
             raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
         raise UnsupportedProtocol(f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'.")
     if not host:
         raise UnsupportedProtocol("Request URL is missing a host.")
-    check_request(exchange)
+
+
+def _trio_token() -> object | None:
+    """What tells one run of trio from another; None outside of trio, also where it shares a thread with asyncio."""
+    trio = sys.modules.get("trio")
+    if trio is None or not trio.lowlevel.in_trio_task():
+        return None
+    token: object = trio.lowlevel.current_trio_token()
+    return token
 
 
 def _may_replay(exchange: Exchange, connection: AnyConnection, error: BaseException) -> bool:
@@ -106,6 +127,11 @@ def _was_too_late(exchange: Exchange, connection: AnyConnection) -> bool:
     )
 
 
+def _body_of(exchange: Exchange, request: Request) -> SyncByteStream | AsyncByteStream:
+    """The body as a stream, whether or not it is ready."""
+    return request.stream if exchange.body_sent is None else ByteStream(exchange.body_sent)
+
+
 def _streamed_response(
     exchange: Exchange, connection: AnyConnection, stream: SyncByteStream | AsyncByteStream
 ) -> Response:
@@ -118,11 +144,69 @@ def _streamed_response(
     return response
 
 
-def _refuse_unsupported(proxy: ProxyTypes | None, http1: bool, http2: bool) -> None:
-    if proxy is not None:
-        raise NotImplementedError("httpfast does not support proxies yet")
+def _refuse_unsupported(http1: bool) -> None:
     if not http1:
         raise NotImplementedError("httpfast does not support HTTP/2 yet: http1 cannot be turned off")
+
+
+def _proxy_route(proxy: ProxyTypes | None, trust_env: bool) -> ProxyRoute | None:
+    if proxy is None:
+        return None
+    from .proxy import ProxyRoute, proxy_of
+
+    return ProxyRoute(proxy_of(proxy), trust_env=trust_env)
+
+
+class _Proxies:
+    """The proxies of one transport: its own, and those that requests have named.
+
+    Args:
+        route: of the transport.
+        trust_env: see `ProxyRoute`.
+    """
+
+    def __init__(self, route: Route, trust_env: bool) -> None:
+        self._route = route
+        self._trust_env = trust_env
+        self._named: dict[object, ProxyRoute] = {}
+
+    def direct(self, exchange: Exchange, request: Request) -> None:
+        """Send an exchange by way of its proxy, if it has one.
+
+        Raises:
+            UnsupportedProtocol
+            TypeError, ValueError, InvalidURL, ImportError: the request's `proxy` is none.
+        """
+        via, key = self._route.proxy, exchange.key
+        if exchange.has_proxy:
+            via = self._route_of(request.extensions["proxy"])
+            key = (*key[:3], key[3] if len(key) > 3 else None, via)
+        elif via is None:
+            return
+        _check_origin(exchange)
+        target, fields = exchange.target, exchange.fields_sent
+        if via is not None and not via.is_socks and key[0] == b"http":
+            key = via.forward_key
+            target, fields = via.forwarded(request.url, target, fields)
+        exchange.reroute(key, target, fields)
+
+    def _route_of(self, proxy: ProxyTypes | None) -> ProxyRoute | None:
+        """The route through a proxy; the same for the same proxy, so that its connections are shared."""
+        if proxy is None:
+            return None
+        from .proxy import identity_of, proxy_of
+
+        chosen = proxy_of(proxy)
+        identity = identity_of(chosen)
+        route = self._named.get(identity)
+        if route is None:
+            route = _proxy_route(chosen, self._trust_env)
+            assert route is not None
+            if len(self._named) >= _MAX_NAMED_PROXIES:
+                # From a copy: another thread may be here too.
+                self._named.pop(next(iter(tuple(self._named))), None)
+            self._named[identity] = route
+        return route
 
 
 # ALPN (RFC 7301): the one protocol that is spoken.
@@ -155,74 +239,6 @@ def _context_maker(
     return make_context
 
 
-def _upload(connection: ThreadConnection, exchange: Exchange, stream: SyncByteStream | AsyncByteStream) -> None:
-    """Send a request whose body comes in pieces, and wait for its response."""
-    if not isinstance(stream, SyncByteStream):
-        raise RuntimeError("Attempted to send an async request with a sync Client instance.")
-    connection.begin(exchange)
-    if exchange.expects_continue:
-        connection.wait_continue(exchange, CONTINUE_TIMEOUT)
-    if not exchange.is_refused:
-        for piece in _pieces(stream):
-            if not connection.write_body(exchange, piece):
-                break
-        else:
-            connection.end_body(exchange)
-    connection.read_response(exchange)
-
-
-async def _upload_async(connection: Connection, exchange: Exchange, stream: SyncByteStream | AsyncByteStream) -> None:
-    """Send a request whose body comes in pieces, and wait for its response."""
-    if not isinstance(stream, AsyncByteStream):
-        raise RuntimeError("Attempted to send a sync request with an AsyncClient instance.")
-    connection.begin(exchange)
-    if exchange.expects_continue:
-        progress = connection.wait_continue(exchange, CONTINUE_TIMEOUT)
-        if progress is not None:
-            await progress
-    if not exchange.is_refused:
-        pieces = _async_pieces(stream)
-        try:
-            async for piece in pieces:
-                if exchange.is_refused:
-                    break
-                progress = connection.write_body(exchange, piece)
-                if progress is not None:
-                    await progress
-            else:
-                connection.end_body(exchange)
-        finally:
-            await finish_iterator(pieces)
-    progress = connection.wait_response(exchange)
-    if progress is not None:
-        await progress
-
-
-def _cut(chunk: bytes) -> Iterator[bytes]:
-    """A chunk in pieces small enough that each is written in reasonable time."""
-    if len(chunk) <= PIECE_BYTES:
-        yield chunk
-        return
-    view = memoryview(chunk)
-    for start in range(0, len(chunk), PIECE_BYTES):
-        yield bytes(view[start : start + PIECE_BYTES])
-
-
-def _pieces(stream: SyncByteStream) -> Iterator[bytes]:
-    for chunk in stream:
-        yield from _cut(chunk)
-
-
-async def _async_pieces(stream: AsyncByteStream) -> AsyncIterator[bytes]:
-    chunks = stream.__aiter__()
-    try:
-        async for chunk in chunks:
-            for piece in _cut(chunk):
-                yield piece
-    finally:
-        await finish_iterator(chunks)
-
-
 class HTTPTransport(BaseTransport):
     """Sends requests over the network, blocking. May be shared by threads.
 
@@ -233,7 +249,8 @@ class HTTPTransport(BaseTransport):
         http1: speak HTTP/1.1.
         http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
         limits: how many connections.
-        proxy: not supported yet.
+        proxy: the URL of an http, https, socks5 or socks5h proxy, or a `Proxy`. A request may name its own in its
+            extension "proxy"; None there means no proxy.
         uds: path of a Unix socket to connect to, whatever the URL's host.
         local_address: the address to connect from.
         retries: how often to dial again after a connection could not be made.
@@ -257,14 +274,17 @@ class HTTPTransport(BaseTransport):
         *,
         replay: bool = True,
     ) -> None:
-        _refuse_unsupported(proxy, http1, http2)
+        _refuse_unsupported(http1)
         self._route = Route(
             _context_maker(verify, cert, trust_env),
             uds=uds,
             local_address=local_address,
             retries=retries,
             socket_options=socket_options,
+            proxy=_proxy_route(proxy, trust_env),
         )
+        self._proxies = _Proxies(self._route, trust_env)
+        self._has_proxy = proxy is not None
         self._limits = limits
         self._replay = replay
         self._pool = Pool(self._route, limits)
@@ -279,17 +299,24 @@ class HTTPTransport(BaseTransport):
         """
         exchange = exchange_of(request)
         pool = self._pool
+        report: Report | None = None
+        if exchange.is_special or self._has_proxy:
+            if exchange.is_traced:
+                report = Report(request.extensions.get("trace"), is_async=False)
+            self._proxies.direct(exchange, request)
         connection = pool.checkout(exchange)
         if connection is None:
             _check(exchange)
             connection = pool.acquire(
-                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline
+                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, trace=report
             )
         try:
-            if exchange.body_sent is not None:
+            if report is not None:
+                self._report(report, connection, exchange, request)
+            elif exchange.body_sent is not None:
                 connection.send(exchange)
             else:
-                _upload(connection, exchange, request.stream)
+                upload(connection, exchange, blocking_stream(request.stream))
             if exchange.status_code == 408 and self._replay and _was_too_late(exchange, connection):
                 raise RemoteProtocolError("The idle connection had timed out")
         except BaseException as error:
@@ -297,11 +324,18 @@ class HTTPTransport(BaseTransport):
             if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
                 raise
             connection = pool.acquire(
-                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
+                exchange.key,
+                request.extensions.get("timeout") or _NO_TIMEOUTS,
+                exchange.deadline,
+                fresh=True,
+                trace=report,
             )
             exchange = exchange.again()
             try:
-                connection.send(exchange)
+                if report is not None:
+                    self._report(report, connection, exchange, request)
+                else:
+                    connection.send(exchange)
             except BaseException:
                 self._give_up(pool, connection, exchange)
                 raise
@@ -310,11 +344,32 @@ class HTTPTransport(BaseTransport):
             return whole_response(exchange, connection)
         from .pull import ResponseStream
 
-        return _streamed_response(exchange, connection, ResponseStream(pool, connection, exchange))
+        stream: SyncByteStream = ResponseStream(pool, connection, exchange)
+        if report is not None:
+            from .traced import TracedStream
+
+            stream = TracedStream(stream, report, request)
+        return _streamed_response(exchange, connection, stream)
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+
+    def _report(self, report: Report, connection: ThreadConnection, exchange: Exchange, request: Request) -> None:
+        """Send a request and wait for its response's head, one step at a time."""
+        from .traced import report_steps
+
+        stream = blocking_stream(_body_of(exchange, request))
+        run(
+            report_steps(
+                report,
+                request,
+                exchange,
+                lambda: connection.begin(exchange),
+                lambda: send_body(connection, exchange, stream),
+                lambda: connection.read_response(exchange),
+            )
+        )
 
     def _give_up(self, pool: Pool, connection: ThreadConnection, exchange: Exchange) -> None:
         if exchange.was_begun:
@@ -325,7 +380,7 @@ class HTTPTransport(BaseTransport):
 
 
 class AsyncHTTPTransport(AsyncBaseTransport):
-    """Sends requests over the network, on the running event loop.
+    """Sends requests over the network, on the running event loop: of asyncio, or one like it, or of trio.
 
     It may be used on one event loop after another: connections of a loop that is gone are dropped.
 
@@ -350,21 +405,24 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         *,
         replay: bool = True,
     ) -> None:
-        _refuse_unsupported(proxy, http1, http2)
+        _refuse_unsupported(http1)
         self._route = Route(
             _context_maker(verify, cert, trust_env),
             uds=uds,
             local_address=local_address,
             retries=retries,
             socket_options=socket_options,
+            proxy=_proxy_route(proxy, trust_env),
         )
+        self._proxies = _Proxies(self._route, trust_env)
+        self._has_proxy = proxy is not None
         self._limits = limits
         self._replay = replay
-        self._pool: AsyncPool | None = None
+        self._pool: AsyncPool | TrioPool | None = None
         # Imported with the first transport that needs a loop: asyncio takes longer than the rest of the package.
-        from asyncio import get_running_loop
+        from asyncio import _get_running_loop
 
-        self._running_loop = get_running_loop
+        self._running_loop = _get_running_loop
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send one request and return its response.
@@ -374,21 +432,28 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             RuntimeError: its body is for blocking code.
         """
         exchange = exchange_of(request)
+        report: Report | None = None
+        if exchange.is_special or self._has_proxy:
+            if exchange.is_traced:
+                report = Report(request.extensions.get("trace"), is_async=True)
+            self._proxies.direct(exchange, request)
         pool = self._pool
         if pool is None or pool.loop is not self._running_loop():
-            pool = self._open_pool()
+            pool = self._find_pool()
         connection = checkout(pool.state, exchange)
         if pool.state.discarded:
             pool.close_discarded()
         if connection is None:
             _check(exchange)
             timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
-            connection = await pool.acquire(exchange.key, timeouts, exchange.deadline)
+            connection = await pool.acquire(exchange.key, timeouts, exchange.deadline, trace=report)
         try:
-            if exchange.body_sent is not None:
+            if report is not None:
+                await self._report(report, connection, exchange, request)
+            elif exchange.body_sent is not None:
                 await connection.send(exchange)
             else:
-                await _upload_async(connection, exchange, request.stream)
+                await upload_async(connection, exchange, async_stream(request.stream))
             if exchange.status_code == 408 and self._replay and _was_too_late(exchange, connection):
                 raise RemoteProtocolError("The idle connection had timed out")
         except BaseException as error:
@@ -396,34 +461,78 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
                 raise
             connection = await pool.acquire(
-                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, fresh=True
+                exchange.key,
+                request.extensions.get("timeout") or _NO_TIMEOUTS,
+                exchange.deadline,
+                fresh=True,
+                trace=report,
             )
             exchange = exchange.again()
             try:
-                await connection.send(exchange)
+                if report is not None:
+                    await self._report(report, connection, exchange, request)
+                else:
+                    await connection.send(exchange)
             except BaseException:
                 self._give_up(connection, exchange)
                 raise
         if exchange.is_complete and exchange.collect:
             return whole_response(exchange, connection)
-        from .push import ResponseStream
+        from .async_streams import ResponseStream
 
-        return _streamed_response(exchange, connection, ResponseStream(connection, exchange))
+        stream: AsyncByteStream = ResponseStream(connection, exchange)
+        if report is not None:
+            from .traced import AsyncTracedStream
+
+            stream = AsyncTracedStream(stream, report, request)
+        return _streamed_response(exchange, connection, stream)
 
     async def aclose(self) -> None:
         """Close all connections; returns when the system has taken back their sockets."""
         pool, self._pool = self._pool, None
-        if pool is not None and pool.loop is self._running_loop():
+        if pool is not None and pool.loop is (_trio_token() or self._running_loop()):
             await pool.aclose()
 
-    def _open_pool(self) -> AsyncPool:
-        """The pool of the running loop. What another loop has left behind is dropped: it cannot be awaited any more."""
-        if self._pool is not None:
-            self._pool.forget()
-        self._pool = AsyncPool(self._route, self._limits, self._running_loop())
-        return self._pool
+    def _find_pool(self) -> AsyncPool | TrioPool:
+        """The pool of the running loop. What another loop has left behind is dropped: it cannot be awaited any more.
 
-    def _give_up(self, connection: Connection, exchange: Exchange) -> None:
+        Raises:
+            RuntimeError: there is no loop.
+        """
+        pool = self._pool
+        token = _trio_token()
+        loop = self._running_loop() if token is None else None
+        if loop is None and token is None:
+            raise RuntimeError("An AsyncClient needs a running event loop: of asyncio, or one like it, or of trio")
+        if pool is not None:
+            if pool.loop is (token or loop):
+                return pool
+            pool.forget()
+        if token is not None:
+            from .pull_trio import TrioPool
+
+            pool = TrioPool(self._route, self._limits, token)
+        elif loop is not None:
+            pool = AsyncPool(self._route, self._limits, loop)
+        assert pool is not None
+        self._pool = pool
+        return pool
+
+    async def _report(self, report: Report, connection: AsyncConnection, exchange: Exchange, request: Request) -> None:
+        """Send a request and wait for its response's head, one step at a time."""
+        from .traced import report_steps
+
+        stream = async_stream(_body_of(exchange, request))
+        await report_steps(
+            report,
+            request,
+            exchange,
+            lambda: connection.begin(exchange),
+            lambda: send_body_async(connection, exchange, stream),
+            lambda: connection.wait_response(exchange),
+        )
+
+    def _give_up(self, connection: AsyncConnection, exchange: Exchange) -> None:
         if exchange.was_begun:
             connection.abandon(exchange)
         else:

@@ -17,7 +17,18 @@ from .._cext.buffer import expect_large_blocks
 from .._cext.plain import checkout_under, release_under
 from .._cext.pool import PoolState
 from .._exceptions import ConnectError
-from .connector import NEVER, Route, closed_error, connect_error, connect_timeout, pool_timeout, time_left
+from .connector import (
+    NEVER,
+    Endpoint,
+    Route,
+    closed_error,
+    connect_timeout,
+    dial,
+    pool_timeout,
+    run,
+    time_left,
+)
+from .trace import dial_trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,18 +40,18 @@ if TYPE_CHECKING:
     from .._cext.pool import Origin, PooledConnection, Waiter
     from .._config import Limits
     from .._exceptions import TimeoutException
+    from .connector import OriginKey
     from .pull import Connection as ThreadConnection
     from .push import Connection
+    from .trace import Trace
 
-    # What tells apart the connections of one transport: scheme, host, port and, when it is set, the name for SNI.
-    OriginKey = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]
-
-__all__ = ["AsyncPool", "Pool"]
+__all__ = ["AsyncPool", "Pool", "new_state"]
 
 expect_large_blocks()
 
 
-def _state(limits: Limits, *, late_binding: bool) -> PoolState:
+def new_state(limits: Limits, *, late_binding: bool) -> PoolState:
+    """The decisions of a new pool. See `PoolState` for `late_binding`."""
     return PoolState(
         limits.max_connections,
         limits.max_keepalive_connections,
@@ -50,20 +61,18 @@ def _state(limits: Limits, *, late_binding: bool) -> PoolState:
     )
 
 
-def _endpoint(key: OriginKey) -> tuple[str, str, int, str | None]:
-    """Scheme, host, port and SNI name of a pool key."""
-    return key[0].decode("ascii"), key[1].decode("ascii"), key[2], key[3] if len(key) == 4 else None
-
-
 class _Claim:
     """What a request waits with: a future for its connection, and what a dial for it needs."""
 
-    __slots__ = ("deadline", "future", "timeouts", "timer")
+    __slots__ = ("deadline", "future", "timeouts", "timer", "trace")
 
-    def __init__(self, future: asyncio.Future[Connection], timeouts: Mapping[str, Any], deadline: float) -> None:
+    def __init__(
+        self, future: asyncio.Future[Connection], timeouts: Mapping[str, Any], deadline: float, trace: Trace | None
+    ) -> None:
         self.future = future
         self.timeouts = timeouts
         self.deadline = deadline
+        self.trace = trace
         self.timer: asyncio.TimerHandle | None = None
 
     def expire(self, make_error: Callable[[], TimeoutException]) -> None:
@@ -101,7 +110,7 @@ class AsyncPool:
 
         self.route = route
         self.loop = loop
-        self.state = _state(limits, late_binding=True)
+        self.state = new_state(limits, late_binding=True)
         self._share = LoopShare(loop)
         self._open: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -110,7 +119,13 @@ class AsyncPool:
         self._emptied: asyncio.Future[None] | None = None
 
     async def acquire(
-        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
+        self,
+        key: OriginKey,
+        timeouts: Mapping[str, Any],
+        deadline: float,
+        *,
+        fresh: bool = False,
+        trace: Trace | None = None,
     ) -> Connection:
         """A connection to the origin, waiting for one as long as the limits and the timeouts say.
 
@@ -118,12 +133,14 @@ class AsyncPool:
             timeouts: seconds by phase: "pool" while a limit holds the request back, then "connect".
             deadline: monotonic seconds.
             fresh: do not be content with a connection that is idle now.
+            trace: is told about the dial, if it comes to one.
 
         Raises:
             PoolTimeout, ConnectTimeout, ConnectError
+            ProxyError, RemoteProtocolError: the proxy refuses, or does not answer as one.
         """
         while True:
-            connection = await self._wait_in_line(key, timeouts, deadline, fresh)
+            connection = await self._wait_in_line(key, timeouts, deadline, fresh, trace)
             if connection.is_closed:
                 # It died between the turn of the loop that handed it over and this one.
                 continue
@@ -134,14 +151,14 @@ class AsyncPool:
             self.serve(self.state.drop(connection))
 
     async def _wait_in_line(
-        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, fresh: bool
+        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, fresh: bool, trace: Trace | None
     ) -> Connection:
         if self._is_closed:
             raise closed_error()
         waiter = self.state.enter(key, fresh)
         if self.state.discarded:
             self.close_discarded()
-        claim = waiter.wake = _Claim(self.loop.create_future(), timeouts, deadline)
+        claim = waiter.wake = _Claim(self.loop.create_future(), timeouts, deadline, trace)
         if waiter.may_dial:
             self._dial(waiter)
         else:
@@ -241,18 +258,15 @@ class AsyncPool:
         dial.task.add_done_callback(lambda task: self._give_up(dial, task))
 
     async def _run(self, attempt: _Dial, claim: _Claim) -> None:
-        from .push import Connection, dial
+        from .push import AsyncNetwork, Connection
 
-        scheme, host, port, sni_hostname = _endpoint(attempt.origin.key)
         connection = await dial(
-            lambda: Connection(self, self.loop, self.state, self._share),
+            AsyncNetwork(lambda: Connection(self, self.loop, self.state, self._share)),
             self.route,
-            scheme,
-            host,
-            port,
-            sni_hostname,
+            Endpoint(attempt.origin.key, self.route),
             claim.timeouts.get("connect"),
             claim.deadline,
+            claim.trace or dial_trace(),
         )
         if connection.is_closed:
             raise ConnectError("The connection was closed as soon as it was made")
@@ -307,7 +321,7 @@ class Pool:
 
     def __init__(self, route: Route, limits: Limits) -> None:
         self.route = route
-        self.state = _state(limits, late_binding=False)
+        self.state = new_state(limits, late_binding=False)
         self._lock = allocate_lock()
         self._open: set[ThreadConnection] = set()
         # How often it was closed: what was begun before a close does not outlive it.
@@ -325,7 +339,13 @@ class Pool:
         return connection
 
     def acquire(
-        self, key: OriginKey, timeouts: Mapping[str, Any], deadline: float, *, fresh: bool = False
+        self,
+        key: OriginKey,
+        timeouts: Mapping[str, Any],
+        deadline: float,
+        *,
+        fresh: bool = False,
+        trace: Trace | None = None,
     ) -> ThreadConnection:
         """A connection to the origin, waiting for one as long as the limits and the timeouts say.
 
@@ -333,9 +353,11 @@ class Pool:
             timeouts: seconds by phase: "pool" while a limit holds the request back, then "connect".
             deadline: monotonic seconds.
             fresh: do not be content with a connection that is idle now.
+            trace: is told about the dial, if it comes to one.
 
         Raises:
             PoolTimeout, ConnectTimeout, ConnectError
+            ProxyError, RemoteProtocolError: the proxy refuses, or does not answer as one.
         """
         closings = self._closings
         while True:
@@ -353,7 +375,7 @@ class Pool:
                 raise closed_error()
             connection: ThreadConnection | None = waiter.connection  # type: ignore[assignment]
             if connection is None:
-                return self._dial(waiter, timeouts.get("connect"), deadline, closings)
+                return self._dial(waiter, timeouts.get("connect"), deadline, closings, trace or dial_trace())
             if not (connection.is_closed or (fresh and connection.served)):
                 return connection
             # It died on its way here, or came free and is not what was asked for: its place is.
@@ -447,19 +469,14 @@ class Pool:
                 return  # another thread was faster
             self.drop(connection)
 
-    def _dial(self, waiter: Waiter, timeout: float | None, deadline: float, closings: int) -> ThreadConnection:
-        from .pull import Connection, dial
+    def _dial(
+        self, waiter: Waiter, timeout: float | None, deadline: float, closings: int, trace: Trace
+    ) -> ThreadConnection:
+        from .pull import BlockingNetwork
 
         try:
-            scheme, host, port, sni_hostname = _endpoint(waiter.origin.key)
-            sock = dial(self.route, scheme, host, port, sni_hostname, timeout, deadline)
-            try:
-                connection = Connection(sock)
-            except BaseException as error:
-                sock.close()
-                if isinstance(error, OSError):
-                    raise connect_error(error) from error
-                raise
+            endpoint = Endpoint(waiter.origin.key, self.route)
+            connection = run(dial(BlockingNetwork(), self.route, endpoint, timeout, deadline, trace))
             with self._lock:
                 is_late = closings != self._closings
                 if not is_late:

@@ -14,29 +14,22 @@ from time import monotonic, sleep
 from .._cext.blocking import BlockingConnection
 from .._exceptions import ReadError
 from .._types import SyncByteStream
-from .connector import (
-    ATTEMPT_DELAY,
-    NEVER,
-    Route,
-    backoff,
-    connect_error,
-    interleave,
-    is_address,
-    open_socket,
-    server_name,
-    time_left,
-)
+from .connector import ATTEMPT_DELAY, NEVER, Route, interleave, is_address, open_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from typing import Any
 
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
     from .pool import Pool
+    from .tls_in_tls import TLSSocket
 
-__all__ = ["Connection", "NetworkStream", "ResponseStream", "dial"]
+    AnySocket = socket.socket | TLSSocket
+
+__all__ = ["BlockingNetwork", "BlockingStream", "Connection", "NetworkStream", "ResponseStream"]
 
 _PENDING = (EINPROGRESS, EWOULDBLOCK)
 
@@ -50,70 +43,114 @@ class Connection(BlockingConnection):
         """The octets under a response."""
         return NetworkStream(self, exchange)
 
+    def get_extra_info(self, info: str) -> Any:
+        """See `NetworkStream.get_extra_info`."""
+        return socket_info(self.sock, info)
 
-def dial(
-    route: Route,
-    scheme: str,
-    host: str,
-    port: int,
-    sni_hostname: str | None,
-    timeout: float | None,
-    deadline: float,
-) -> socket.socket:
-    """A new connection to an origin: a connected socket, after its TLS handshake for https.
+
+class SecureConnection(Connection):
+    """One over TLS, which reads records whole: octets may wait in it that the socket does not show."""
+
+    __slots__ = ()
+
+    def finished(self) -> bool:
+        """See `BlockingConnection`. What has come behind the response was not asked for: never read on."""
+        if not super().finished():
+            return False
+        sock: Any = self.sock
+        if sock.pending():
+            self.abandon()
+            return False
+        return True
+
+
+class BlockingStream:
+    """A socket on its way to become a connection; a `Stream` whose methods never suspend.
 
     Args:
-        timeout: seconds for the name look-up with the TCP handshake, and again for the TLS handshake; None: no limit.
-        deadline: monotonic seconds by which all has to be done.
-
-    Raises:
-        ConnectError, ConnectTimeout: also after the route's retries.
+        sock: connected. The stream owns it.
     """
-    delays = backoff(route.retries)
-    while True:
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock: AnySocket = sock
+
+    async def read(self, max_bytes: int, ends: float) -> bytes:
+        """See `Stream`."""
+        self.sock.settimeout(_left(ends))
+        return self.sock.recv(max_bytes)
+
+    async def write(self, data: bytes, ends: float) -> None:
+        """See `Stream`."""
+        self.sock.settimeout(_left(ends))
+        self.sock.sendall(data)
+
+    async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
+        """See `Stream`."""
+        self.sock.settimeout(_left(ends))
+        if hasattr(self.sock, "do_handshake"):
+            from .tls_in_tls import TLSSocket
+
+            below: Any = self.sock
+            self.sock = TLSSocket(below, context, name)
+            self.sock.do_handshake()
+            return
         try:
-            return _dial_once(route, scheme, host, port, sni_hostname, timeout, deadline)
-        except OSError as error:
-            failure = connect_error(error)
-            delay = next(delays, None)
-            left = time_left(None, deadline)
-            if delay is None or (left is not None and left <= delay):
-                raise failure from error
-        sleep(delay)
-
-
-def _dial_once(
-    route: Route,
-    scheme: str,
-    host: str,
-    port: int,
-    sni_hostname: str | None,
-    timeout: float | None,
-    deadline: float,
-) -> socket.socket:
-    # Made before the connection: it may take long, and a server should not have to wait for it.
-    context = route.context if scheme == "https" else None
-    limit = time_left(timeout, deadline)
-    sock = _connect(route, host, port, NEVER if limit is None else monotonic() + limit)
-    try:
-        sock.settimeout(time_left(timeout, deadline))
-        if context is None:
-            return sock
-        # The new object takes the descriptor over; the handshake is ours, so that whatever ends it closes that one.
-        secured = context.wrap_socket(
-            sock,
-            server_hostname=sni_hostname or server_name(host),
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,
-        )
-        sock = secured
-        secured.do_handshake()
-        return secured
-    except BaseException as error:
-        sock.close()
-        if context is not None:
+            # The new object takes the descriptor over; the handshake is ours, so that whatever ends it closes that one.
+            secured = context.wrap_socket(
+                self.sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
+            self.sock = secured
+            secured.do_handshake()
+        except BaseException as error:
             _close_half_made(error)
-        raise
+            raise
+
+    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> Connection:
+        """See `Stream`."""
+        if context is not None:
+            await self.secure(context, name, ends)
+        return SecureConnection(self.sock) if hasattr(self.sock, "pending") else Connection(self.sock)
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self.sock.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """As `NetworkStream.get_extra_info`, for listeners of a trace."""
+        return socket_info(self.sock, info)
+
+
+class BlockingNetwork:
+    """A `Network` of blocking sockets."""
+
+    async def connect(self, route: Route, host: str, port: int, ends: float) -> BlockingStream:
+        """See `Network`."""
+        return BlockingStream(_connect(route, host, port, ends))
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Network`."""
+        sleep(seconds)
+
+
+def _left(ends: float) -> float | None:
+    """Seconds for a step that has to be done by then; None for no limit. Raises TimeoutError when it is too late."""
+    if ends == NEVER:
+        return None
+    left = ends - monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+def socket_info(sock: AnySocket, info: str) -> Any:
+    """What `get_extra_info` says of a socket; None for what it does not know."""
+    if info == "ssl_object":
+        return sock if hasattr(sock, "getpeercert") else None
+    if info == "client_addr":
+        return sock.getsockname()
+    if info == "server_addr":
+        return sock.getpeername()
+    return sock if info == "socket" else None
 
 
 def _close_half_made(error: BaseException) -> None:
@@ -301,13 +338,7 @@ class NetworkStream:
 
     def get_extra_info(self, info: str) -> Any:
         """`ssl_object`, `client_addr`, `server_addr`, `socket` or `is_readable`; None for anything else."""
-        sock = self._connection.sock
         if info == "is_readable":
+            sock = self._connection.sock
             return sock.fileno() < 0 or bool(select.select([sock], [], [], 0)[0])
-        if info == "ssl_object":
-            return sock if self._connection.is_secure else None
-        if info == "client_addr":
-            return sock.getsockname()
-        if info == "server_addr":
-            return sock.getpeername()
-        return sock if info == "socket" else None
+        return self._connection.get_extra_info(info)

@@ -1,4 +1,4 @@
-"""The event-loop driver: dialling, and the bodies that callers read, over asyncio and loops with its interface.
+"""The event-loop driver: dialling over asyncio and loops with its interface.
 
 The connection itself, whose callbacks do the work, is compiled: `httpfast._cext.aio`.
 """
@@ -7,33 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from time import monotonic
 
 from .._cext.aio import H1Connection
-from .._exceptions import ReadError, ReadTimeout
-from .._types import AsyncByteStream
-from .connector import (
-    ATTEMPT_DELAY,
-    NEVER,
-    Route,
-    backoff,
-    connect_error,
-    interleave,
-    is_address,
-    open_socket,
-    server_name,
-    time_left,
-)
+from .async_streams import AsyncNetworkStream
+from .connector import ATTEMPT_DELAY, NEVER, Route, interleave, is_address, open_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine
-    from typing import Any, Self
+    from typing import Any, TypeVar
 
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
 
-__all__ = ["AsyncNetworkStream", "Connection", "ResponseStream", "dial"]
+    _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
+
+__all__ = ["AsyncNetwork", "AsyncStream", "Connection"]
 
 
 class Connection(H1Connection, asyncio.BufferedProtocol):
@@ -45,66 +36,168 @@ class Connection(H1Connection, asyncio.BufferedProtocol):
         """The octets under a response."""
         return AsyncNetworkStream(self, exchange)
 
+    def get_extra_info(self, info: str) -> Any:
+        """See `AsyncNetworkStream.get_extra_info`."""
+        return None if self.transport is None else _transport_info(self.transport, info)
 
-async def dial(
-    factory: Callable[[], Connection],
-    route: Route,
-    scheme: str,
-    host: str,
-    port: int,
-    sni_hostname: str | None,
-    timeout: float | None,
-    deadline: float,
-) -> Connection:
-    """A new connection to an origin.
+
+class AsyncStream:
+    """A socket on its way to become a connection; a `Stream`.
+
+    Handshakes with a proxy are made on the socket itself; TLS takes a transport, on which they go on.
 
     Args:
-        factory: makes the protocol object.
-        timeout: seconds for the name look-up with the TCP handshake, and again for the TLS handshake; None: no limit.
-        deadline: monotonic seconds by which all has to be done.
-
-    Raises:
-        ConnectError, ConnectTimeout: also after the route's retries.
+        sock: connected, not blocking. The stream owns it.
+        make_connection: makes the protocol object.
+        is_unix: it is a Unix socket.
     """
-    delays = backoff(route.retries)
-    while True:
-        try:
-            return await _dial_once(factory, route, scheme, host, port, sni_hostname, timeout, deadline)
-        except OSError as error:
-            failure = connect_error(error)
-            delay = next(delays, None)
-            left = time_left(None, deadline)
-            if delay is None or (left is not None and left <= delay):
-                raise failure from error
-        await asyncio.sleep(delay)
+
+    def __init__(self, sock: socket.socket, make_connection: Callable[[], Connection], *, is_unix: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._make_connection = make_connection
+        self._is_unix = is_unix
+        # Its owner is the stream until there is a transport, which closes it even when a handshake fails.
+        self._sock: socket.socket | None = sock
+        self._handshake: _Handshake | None = None
+        self._info = sock
+
+    async def read(self, max_bytes: int, ends: float) -> bytes:
+        """See `Stream`."""
+        async with _until(ends):
+            if self._handshake is not None:
+                return await self._handshake.read(max_bytes)
+            assert self._sock is not None
+            return await self._loop.sock_recv(self._sock, max_bytes)
+
+    async def write(self, data: bytes, ends: float) -> None:
+        """See `Stream`."""
+        if self._handshake is not None:
+            # A few octets: whether the peer takes them shows when its answer is awaited.
+            self._handshake.transport.write(data)
+            return
+        assert self._sock is not None
+        async with _until(ends):
+            await self._loop.sock_sendall(self._sock, data)
+
+    async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
+        """See `Stream`."""
+        async with _until(ends):
+            self._handshake = await self._wrap(_Handshake, context, name)
+
+    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> Connection:
+        """See `Stream`."""
+        async with _until(ends):
+            if self._handshake is None:
+                return await self._wrap(self._make_connection, context, name)
+            transport = self._handshake.end()
+            connection = self._make_connection()
+            if context is None:
+                transport.set_protocol(connection)
+            else:
+                transport = await self._loop.start_tls(transport, connection, context, server_hostname=name)
+                if transport is None:
+                    raise ConnectionError("The connection was closed in its TLS handshake")
+            connection.connection_made(transport)
+            return connection
+
+    def close(self) -> None:
+        """See `Stream`."""
+        if self._handshake is not None:
+            self._handshake.transport.abort()
+        elif self._sock is not None:
+            self._sock.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """As `AsyncNetworkStream.get_extra_info`, for listeners of a trace."""
+        if self._handshake is not None:
+            return _transport_info(self._handshake.transport, info)
+        names = {"client_addr": self._info.getsockname, "server_addr": self._info.getpeername}
+        return names[info]() if info in names else self._info if info == "socket" else None
+
+    async def _wrap(self, factory: Callable[[], _Protocol], context: ssl.SSLContext | None, name: str) -> _Protocol:
+        """Give the socket to a transport."""
+        # From here on the transport owns the socket, and closes it when the handshake fails or is cancelled.
+        sock, self._sock = self._sock, None
+        create = self._loop.create_unix_connection if self._is_unix else self._loop.create_connection
+        _, protocol = await create(factory, sock=sock, ssl=context, server_hostname=None if context is None else name)
+        return protocol
 
 
-async def _dial_once(
-    factory: Callable[[], Connection],
-    route: Route,
-    scheme: str,
-    host: str,
-    port: int,
-    sni_hostname: str | None,
-    timeout: float | None,
-    deadline: float,
-) -> Connection:
-    loop = asyncio.get_running_loop()
-    context: ssl.SSLContext | None = None
-    name: str | None = None
-    if scheme == "https":
-        # Made before the connection: it may take long, and a server should not have to wait for it.
-        context = route.context
-        name = sni_hostname or server_name(host)
-    async with asyncio.timeout(time_left(timeout, deadline)):
-        sock = await _connect(loop, route, host, port)
-    # From here on the transport owns the socket, and closes it when the handshake fails or is cancelled.
-    async with asyncio.timeout(time_left(timeout, deadline)):
-        if route.uds is not None:
-            _, protocol = await loop.create_unix_connection(factory, sock=sock, ssl=context, server_hostname=name)
-        else:
-            _, protocol = await loop.create_connection(factory, sock=sock, ssl=context, server_hostname=name)
-    return protocol
+class _Handshake(asyncio.Protocol):
+    """The octets of a handshake with an https proxy, until TLS with the origin takes its transport over."""
+
+    def __init__(self) -> None:
+        self.transport: Any = None
+        self._octets = b""
+        self._is_over = False
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._octets += data
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._is_over = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_over = True
+        self._error = exc
+        self._wake()
+
+    async def read(self, max_bytes: int) -> bytes:
+        """See `Stream`."""
+        while not (self._octets or self._is_over):
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if not self._octets and self._error is not None:
+            raise self._error
+        data, self._octets = self._octets[:max_bytes], self._octets[max_bytes:]
+        return data
+
+    def end(self) -> Any:
+        """The transport, for who uses the connection from here on.
+
+        Raises:
+            ConnectionError: it was closed, or octets came that nobody asked for.
+        """
+        if self._octets or self._is_over:
+            raise ConnectionError("The proxy closed the connection, or sent octets before its tunnel was used")
+        return self.transport
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class AsyncNetwork:
+    """A `Network` of an event loop.
+
+    Args:
+        make_connection: makes the protocol object of a connection.
+    """
+
+    def __init__(self, make_connection: Callable[[], Connection]) -> None:
+        self._make_connection = make_connection
+
+    async def connect(self, route: Route, host: str, port: int, ends: float) -> AsyncStream:
+        """See `Network`."""
+        async with _until(ends):
+            sock = await _connect(asyncio.get_running_loop(), route, host, port)
+        return AsyncStream(sock, self._make_connection, is_unix=route.uds is not None)
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Network`."""
+        await asyncio.sleep(seconds)
+
+
+def _until(ends: float) -> asyncio.Timeout:
+    """A limit in monotonic seconds, as a context."""
+    return asyncio.timeout(None if ends == NEVER else max(ends - monotonic(), 0.0))
 
 
 async def _connect(loop: asyncio.AbstractEventLoop, route: Route, host: str, port: int) -> socket.socket:
@@ -179,99 +272,6 @@ def _close_loser(task: asyncio.Task[socket.socket], winner: socket.socket | None
         task.result().close()
 
 
-class ResponseStream(AsyncByteStream):
-    """A response's body as it arrives. Reading pauses by itself while the caller does not keep up."""
-
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
-        self._connection = connection
-        self._exchange = exchange
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        connection, exchange = self._connection, self._exchange
-        try:
-            # What follows a tunnel's head is no content, but for `network_stream`.
-            while not exchange.is_tunnel:
-                data: bytes = connection.take_body(exchange)
-                if data:
-                    return data
-                if exchange.error is not None:
-                    raise exchange.error
-                if exchange.is_complete:
-                    break
-                progress = connection.wait_body(exchange)
-                if progress is not None:
-                    await progress
-        except BaseException:
-            connection.abandon(exchange)
-            raise
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Give up what has not been read. The connection is closed if the response is not complete."""
-        self._connection.abandon(self._exchange)
-
-    def __del__(self) -> None:
-        # A response that was dropped unread would keep its place in the pool for ever.
-        if self._exchange.connection is not None:
-            self._connection.abandon_soon(self._exchange)
-
-
-class AsyncNetworkStream:
-    """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only."""
-
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
-        self._connection = connection
-        self._exchange = exchange
-        self._rest = b""
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """At most `max_bytes` octets, b"" at the end of the stream.
-
-        Args:
-            timeout: seconds; None for no limit.
-
-        Raises:
-            ReadTimeout, ReadError
-        """
-        exchange = self._exchange
-        if not self._rest:
-            progress = self._connection.wait_raw(exchange, NEVER if timeout is None else timeout)
-            if progress is not None:
-                await progress
-            self._rest = self._connection.take_body(exchange)
-            if not self._rest and exchange.error is not None:
-                if isinstance(exchange.error, (ReadError, ReadTimeout)):
-                    raise exchange.error
-                raise ReadError(str(exchange.error)) from exchange.error
-        data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
-        return data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write octets.
-
-        Args:
-            timeout: seconds; None for no limit.
-
-        Raises:
-            WriteTimeout, WriteError
-        """
-        progress = self._connection.write_raw(buffer, NEVER if timeout is None else timeout)
-        if progress is not None:
-            await progress
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        """`ssl_object`, `client_addr`, `server_addr`, `socket` or `is_readable`; None for anything else."""
-        transport = self._connection.transport
-        if info == "is_readable":
-            return self._connection.is_readable()
-        if transport is None:
-            return None
-        names = {"client_addr": "sockname", "server_addr": "peername", "socket": "socket", "ssl_object": "ssl_object"}
-        return transport.get_extra_info(names[info]) if info in names else None
+def _transport_info(transport: Any, info: str) -> Any:
+    names = {"client_addr": "sockname", "server_addr": "peername", "socket": "socket", "ssl_object": "ssl_object"}
+    return transport.get_extra_info(names[info]) if info in names else None

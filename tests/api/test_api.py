@@ -11,6 +11,7 @@ import pytest
 import httpfast
 from httpfast import Request, Response
 from tests.conftest import Origin
+from tests.peers import ReadRequest, ScriptedPeer, Send
 
 
 @pytest.fixture
@@ -76,9 +77,11 @@ def test_redirects_are_followed_on_demand(answered: list[Request]) -> None:
     assert httpfast.get(URL + "redirect", follow_redirects=True).url.path == "/end"
 
 
-def test_proxy_is_refused_in_clear_words() -> None:
-    with pytest.raises(NotImplementedError, match="proxies"):
-        httpfast.get(URL, proxy="http://localhost:1")
+def test_request_goes_through_the_proxy_that_is_given() -> None:
+    with ScriptedPeer([ReadRequest(), Send(b"HTTP/1.1 204 No Content\r\n\r\n")]) as peer:
+        assert httpfast.get("http://a.example/", proxy=peer.url).status_code == 204
+
+    assert peer.received[0].startswith(b"GET http://a.example/ HTTP/1.1\r\n")
 
 
 def test_single_request_over_the_network(embedded: Origin) -> None:

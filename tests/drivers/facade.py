@@ -1,6 +1,6 @@
 """One face for the blocking client and the asynchronous one, so that a scenario is written once.
 
-A scenario is a coroutine. Under asyncio and uvloop it runs on a loop; under the blocking client none of its calls ever
+A scenario is a coroutine. Under asyncio, uvloop and trio it runs on a loop; under the blocking client none of its calls ever
 suspends, and one `send(None)` drives it to its end.
 
     async def test_get_returns_the_body(driver, origin):
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import queue
 import ssl
 import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ THREADS = 32
 TURNS = 10_000
 """Turns of an event loop within which what was closed has to be gone."""
 
-NAMES = ("sync", "asyncio", "uvloop")
+NAMES = ("sync", "asyncio", "uvloop", "trio")
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -146,7 +147,7 @@ class Caller:
             connections, idle = self.counts
             if connections == idle:
                 return
-            await asyncio.sleep(0)
+            await self.driver.turn()
         raise AssertionError("connections are still in use; open and idle: {}, {}".format(*self.counts))
 
     def wait_for_waiters(self, count: int) -> None:
@@ -189,6 +190,9 @@ class Driver(ABC):
 
     name: str
     is_async: bool
+
+    has_callbacks = False
+    """Whether a connection notices by itself what happens to it while it is idle."""
 
     def __init__(self) -> None:
         self.callers: list[Caller] = []
@@ -241,6 +245,9 @@ class Driver(ABC):
     @abstractmethod
     async def blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function that blocks, while an event loop goes on."""
+
+    async def turn(self) -> None:
+        """Let an event loop go round once."""
 
     @abstractmethod
     def shut_down(self) -> None:
@@ -296,6 +303,7 @@ class LoopDriver(Driver):
     """The asynchronous client on an event loop."""
 
     is_async = True
+    has_callbacks = True
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -325,6 +333,9 @@ class LoopDriver(Driver):
     async def blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.to_thread(function, *arguments)
 
+    async def turn(self) -> None:
+        await asyncio.sleep(0)
+
     async def _close_clients(self) -> None:
         await super()._close_clients()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -333,6 +344,94 @@ class LoopDriver(Driver):
     def shut_down(self) -> None:
         self.runner.close()
         assert not self.complaints, f"the event loop complained: {self.complaints}"
+
+
+class TrioDriver(Driver):
+    """The asynchronous client under trio, whose run lasts as long as the driver: in a thread of its own."""
+
+    name = "trio"
+    is_async = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        import trio
+
+        self.trio = trio
+        self.jobs: queue.SimpleQueue[tuple[Coroutine[Any, Any, Any], Future[Any]] | None] = queue.SimpleQueue()
+        started: Future[Any] = Future()
+        self.thread = threading.Thread(target=trio.run, args=(self._serve, started))
+        self.thread.start()
+        self.token, self.wake = started.result()
+
+    def run(self, scenario: Coroutine[Any, Any, T]) -> T:
+        outcome: Future[T] = Future()
+        self.jobs.put((scenario, outcome))
+        self.token.run_sync_soon(self.wake)
+        return outcome.result()
+
+    async def gather(self, *scenarios: Coroutine[Any, Any, Any]) -> list[Any]:
+        outcomes: list[Any] = [None] * len(scenarios)
+
+        async def note(index: int, scenario: Coroutine[Any, Any, Any]) -> None:
+            try:
+                outcomes[index] = await scenario
+            except Exception as error:
+                outcomes[index] = error
+
+        async with self.trio.open_nursery() as nursery:
+            for index, scenario in enumerate(scenarios):
+                nursery.start_soon(note, index, scenario)
+        return outcomes
+
+    async def blocking(self, function: Callable[..., T], *arguments: Any) -> T:
+        # Not trio's threads, which stay for a while when they have nothing to do.
+        outcome: Future[T] = Future()
+        ended = self.trio.Event()
+
+        def call() -> None:
+            try:
+                outcome.set_result(function(*arguments))
+            except BaseException as error:
+                outcome.set_exception(error)
+            self.token.run_sync_soon(ended.set)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        await ended.wait()
+        thread.join()
+        return outcome.result()
+
+    async def turn(self) -> None:
+        await self.trio.lowlevel.checkpoint()
+
+    def shut_down(self) -> None:
+        self.jobs.put(None)
+        self.token.run_sync_soon(self.wake)
+        self.thread.join()
+
+    async def _serve(self, started: Future[Any]) -> None:
+        """Run the scenarios, one after another."""
+        arrived = self.trio.Event()
+
+        def wake() -> None:
+            nonlocal arrived
+            arrived.set()
+
+        started.set_result((self.trio.lowlevel.current_trio_token(), wake))
+        while True:
+            await arrived.wait()
+            arrived = self.trio.Event()
+            while not self.jobs.empty():
+                job = self.jobs.get()
+                if job is None:
+                    return
+                scenario, outcome = job
+                try:
+                    outcome.set_result(await scenario)
+                except BaseException as error:
+                    outcome.set_exception(error)
+                    if not isinstance(error, Exception):
+                        raise
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -347,4 +446,6 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 def make_driver(name: str) -> Driver:
     """The driver called `name`, one of `NAMES`. Raises ImportError when its loop is not installed."""
+    if name == "trio":
+        return TrioDriver()
     return SyncDriver() if name == "sync" else LoopDriver(name)

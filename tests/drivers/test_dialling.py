@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from time import monotonic
@@ -69,7 +70,9 @@ def resolve(monkeypatch: pytest.MonkeyPatch, driver: Driver) -> Callable[..., No
         async def look_up_async(*arguments: Any, **options: Any) -> list[Any]:
             return look_up(*arguments[:2])
 
-        if driver.is_async:
+        if driver.name == "trio":
+            monkeypatch.setattr("trio.socket.getaddrinfo", look_up_async)
+        elif driver.is_async:
             # An instance of uvloop's loop takes no attributes, but its Python subclass does.
             monkeypatch.setattr(type(driver.loop), "getaddrinfo", lambda loop, *a, **k: look_up_async(*a, **k))  # type: ignore[attr-defined]
         else:
@@ -195,14 +198,20 @@ def fail_first_sockets(monkeypatch: pytest.MonkeyPatch, attempts: list[int], fai
     from httpfast._transports import pull, push
     from httpfast._transports.connector import open_socket
 
+    modules = [pull, push]
+    if "trio" in sys.modules:
+        from httpfast._transports import pull_trio
+
+        modules.append(pull_trio)
+
     def open_or_fail(*arguments: Any) -> socket.socket:
         attempts.append(len(attempts))
         if len(attempts) <= failures:
             raise OSError("no more sockets")
         return open_socket(*arguments)
 
-    monkeypatch.setattr(push, "open_socket", open_or_fail)
-    monkeypatch.setattr(pull, "open_socket", open_or_fail)
+    for module in modules:
+        monkeypatch.setattr(module, "open_socket", open_or_fail)
 
 
 async def test_local_address_is_where_connections_come_from(driver: Driver, embedded: Origin) -> None:

@@ -70,7 +70,7 @@ async def test_body_is_sent_after_a_while_without_100_continue(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
     """[H1-19] Many servers know nothing of Expect."""
-    monkeypatch.setattr("httpfast._transports.default.CONTINUE_TIMEOUT", 0.05)
+    monkeypatch.setattr("httpfast._transports.upload.CONTINUE_TIMEOUT", 0.05)
     steps = [ReadRequest(informs=False), Send(OK), ReadRequest(), Send(OK)]
     with ScriptedPeer(steps) as peer:
         client = driver.client()
@@ -86,7 +86,7 @@ async def test_body_is_sent_after_a_while_without_100_continue(
 
 
 async def test_late_100_continue_is_skipped(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpfast._transports.default.CONTINUE_TIMEOUT", 0.05)
+    monkeypatch.setattr("httpfast._transports.upload.CONTINUE_TIMEOUT", 0.05)
     late = b"HTTP/1.1 100 Continue\r\n\r\n" + OK
     with ScriptedPeer([ReadHead(), Expect(b"body"), Send(late), ReadRequest(), Send(OK)]) as peer:
         client = driver.client()

@@ -90,6 +90,9 @@ cdef class H1Connection(PooledConnection):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             self.fd = sock.fileno()
+        if self.engine.has_surplus:
+            # TLS on top of a transport may hand out octets before it hands out itself.
+            self.close()
 
     def get_buffer(self, hint):
         if self.engine.is_direct():
@@ -264,8 +267,9 @@ cdef class H1Connection(PooledConnection):
             return
         self.is_closed = True
         self.transport.close()
-        if self.is_secure:
-            # close_notify is on its way; waiting for the peer's would keep the socket for up to half a minute.
+        if self.is_secure or self.drained is not None:
+            # close_notify is on its way; waiting for the peer's would keep the socket for up to half a minute. So would
+            # a peer that does not read, and who waits for it.
             self.transport.abort()
 
     def abort(self):
@@ -291,12 +295,14 @@ cdef class H1Connection(PooledConnection):
         if self.is_closed:
             raise WriteError("The connection is closed")
         self.write_timeout = timeout
+        self.total_deadline = NEVER        # which was for the exchange
         self.write(bytes(data))
         return self.wait_writable() if self.writing_paused else None
 
     def wait_raw(self, Exchange exchange not None, double timeout):
         """As `wait_body`, with a timeout of its own in seconds."""
         self.read_timeout = timeout
+        self.total_deadline = NEVER
         return self.wait_body(exchange)
 
     # Steps

@@ -43,7 +43,7 @@ cdef class BlockingConnection(PooledConnection):
     """One connection, used by one thread at a time.
 
     Args:
-        sock: a connected socket, or an SSLSocket after its handshake. The connection owns it.
+        sock: a connected socket, or one for TLS after its handshake. The connection owns it.
     """
 
     def __cinit__(self):
@@ -55,7 +55,7 @@ cdef class BlockingConnection(PooledConnection):
         self.engine = H1Engine.__new__(H1Engine)
         self.sock = sock
         self.fd = sock.fileno()
-        self.is_secure = isinstance(sock, ssl.SSLSocket)
+        self.is_secure = isinstance(sock, ssl.SSLSocket) or not isinstance(sock, socket.socket)
         self.is_raw = HTTPFAST_RAW_SOCKETS and not self.is_secure
         self.receive_limit = self.send_limit = -1
         self.view = PyMemoryView_FromMemory(self.buffer, READ_BYTES, WRITABLE)
@@ -189,11 +189,13 @@ cdef class BlockingConnection(PooledConnection):
     def write_raw(self, data, double timeout):
         """Write octets outside HTTP; `timeout` in seconds."""
         self.write_timeout = timeout
+        self.total_deadline = NEVER        # which was for the exchange
         self.write(bytes(data))
 
     def read_raw(self, Exchange exchange not None, double timeout):
         """Read octets outside HTTP: at least one, or b"" at the end; `timeout` in seconds."""
         self.read_timeout = timeout
+        self.total_deadline = NEVER
         return self.read_body(exchange)
 
     # Steps

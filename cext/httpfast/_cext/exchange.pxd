@@ -6,7 +6,7 @@ from .buffer cimport ByteBuffer
 
 cdef class Exchange:
     # What is asked.
-    cdef readonly tuple key             # the origin, as the pool knows it
+    cdef readonly tuple key             # the origin, or the proxy that forwards to it, as the pool knows it
     cdef readonly str method
     cdef readonly bytes target          # the request target (RFC 9112, 3.2)
     cdef readonly tuple fields_sent     # (name, lower-case name, value) triples
@@ -14,6 +14,9 @@ cdef class Exchange:
     cdef readonly double read_timeout   # seconds, infinite for no limit
     cdef readonly double write_timeout
     cdef readonly double deadline       # monotonic seconds by which the exchange has to end, infinite for no limit
+    cdef readonly bint is_traced        # somebody listens to its steps
+    cdef readonly bint has_proxy        # its request names a proxy of its own
+    cdef readonly bint is_special       # any of these
 
     # What that means for the answer: set by the engine when the request goes out.
     cdef bint answers_head              # HEAD: the answer has no body

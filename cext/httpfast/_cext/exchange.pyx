@@ -71,7 +71,20 @@ cdef class Exchange:
         exchange.write_timeout = self.write_timeout
         exchange.deadline = self.deadline
         exchange.collect = self.collect
+        exchange.is_traced = self.is_traced
         return exchange
+
+    def reroute(self, tuple key not None, bytes target not None, tuple fields not None):
+        """Go another way than the request's URL says: over other connections, and with another head.
+
+        Args:
+            key: what the pool knows those connections by.
+            target: the request target (RFC 9112, 3.2).
+            fields: (name, lower-case name, value) triples.
+        """
+        self.key = key
+        self.target = target
+        self.fields_sent = fields
 
     @property
     def fields(self) -> list:

@@ -39,8 +39,6 @@ PIECE_BYTES = 65536
 cdef enum:
     PIECE_LIMIT = 65536
 
-cdef int INFO = 20                     # logging.INFO
-cdef object logger = None
 
 # Methods for which nothing is said about a body that is not there, as `Request` spells them.
 cdef dict BODILESS = {method: method for method in ("GET", "HEAD", "OPTIONS", "DELETE")}
@@ -73,6 +71,50 @@ cdef object new(type kind, dict state):
     # Not PyObject_GenericSetDict: from 3.13 on that leaves the values alone which an instance keeps without a dict.
     instance.__dict__ = state
     return instance
+
+
+# Logging
+
+@cython.final
+cdef class Listener:
+    """Whether anybody listens to a logger, which is asked for each request.
+
+    Where nobody has imported logging yet nobody can listen, and it is not imported for this: it takes a third of the
+    time that this package takes. Loggers remember the answer by level until a level or a handler changes; that memory
+    is asked first, and trusted when it says no.
+    """
+
+    cdef str name
+    cdef object level
+    cdef object logger
+    cdef dict known
+
+    def __cinit__(self, str name, level):
+        self.name = name
+        self.level = level
+
+    cdef object listening(self):
+        """The logger if anybody listens to it, else None."""
+        cdef PyObject* found
+        if self.logger is None:
+            logging = sys.modules.get("logging")
+            if logging is None:
+                return None
+            self.logger = logging.getLogger(self.name)
+            self.known = getattr(self.logger, "_cache", {})
+        found = PyDict_GetItemWithError(self.known, self.level)
+        if found != NULL and <object>found is False:
+            return None
+        return self.logger if self.logger.isEnabledFor(self.level) else None
+
+
+cdef Listener requests_log = Listener.__new__(Listener, "httpfast", 20)             # logging.INFO
+cdef Listener steps_log = Listener.__new__(Listener, "httpfast.http11", 10)         # logging.DEBUG
+
+
+def info_logger():
+    """The logger for requests if anybody listens to it, else None."""
+    return requests_log.listening()
 
 
 # Requests
@@ -108,14 +150,13 @@ cdef class Settings:
 
     cdef bint is_plain
     cdef unsigned int version
-    cdef dict hooks, mounts, parts_of
+    cdef dict hooks, parts_of
     cdef dict cookies, headers, timeout         # the state of these objects
 
     def __init__(self, client, bint is_plain, unsigned int version):
         self.is_plain = is_plain
         self.version = version
         self.hooks = client._event_hooks
-        self.mounts = client._mounts
         self.parts_of = client._parts_of
         self.cookies = client._cookies.__dict__
         self.headers = client._headers.__dict__
@@ -134,7 +175,6 @@ cdef Settings settings_of(object client):
         not settings.is_plain
         or get(settings.hooks, "request")
         or get(settings.hooks, "response")
-        or settings.mounts
         or PyDict_Contains(settings.cookies, "jar")
     ):
         return None
@@ -294,6 +334,10 @@ def exchange_of(request) -> Exchange:
             exchange.deadline = monotonic() + <double>found
     else:
         take_arguments(exchange, request)
+    if exchange.is_traced or steps_log.listening() is not None:
+        # One step at a time, so that each can be told about.
+        exchange.is_traced = exchange.is_special = True
+        exchange.collect = False
 
     stream = get(state, "stream")
     if stream is None:
@@ -329,6 +373,8 @@ cdef int take_arguments(Exchange exchange, object request) except -1:
         name = extensions.get("sni_hostname")
         if name is not None:
             exchange.key += (name.decode("latin-1") if isinstance(name, bytes) else name,)
+        exchange.is_traced = extensions.get("trace") is not None
+        exchange.has_proxy = exchange.is_special = "proxy" in extensions
     return 0
 
 
@@ -372,21 +418,6 @@ def whole_response(Exchange exchange not None, PooledConnection connection):
     return new(Response, state)
 
 
-cpdef object info_logger():
-    """The logger for requests if anybody listens to it, else None.
-
-    Where nobody has imported logging yet nobody can listen, and it is not imported for this: it takes a third of the
-    time that this package takes.
-    """
-    global logger
-    if logger is None:
-        logging = sys.modules.get("logging")
-        if logging is None:
-            return None
-        logger = logging.getLogger("httpfast")
-    return logger if logger.isEnabledFor(INFO) else None
-
-
 def is_finished(client, request, response, started) -> bool:
     """Complete a response that has come from a transport. False, and nothing is done, when it needs a closer look."""
     cdef dict own, state
@@ -401,7 +432,7 @@ def is_finished(client, request, response, started) -> bool:
         or get(state, "_content") is None
         or get(state, "_raw") is None
         or PyDict_Contains(state, "headers")
-        or info_logger() is not None
+        or requests_log.listening() is not None
     ):
         return False
     own = PyObject_GenericGetDict(client, NULL)

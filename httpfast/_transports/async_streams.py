@@ -1,0 +1,113 @@
+"""What callers read of an asynchronous response: its body, and the octets under it. The same on every event loop."""
+
+from __future__ import annotations
+
+from .._exceptions import ReadError, ReadTimeout
+from .._types import AsyncByteStream
+from .connector import NEVER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, TypeAlias
+
+    from .._cext.exchange import Exchange
+    from .pull_trio import Connection as TrioConnection
+    from .push import Connection as LoopConnection
+
+    Connection: TypeAlias = "LoopConnection | TrioConnection"
+
+__all__ = ["AsyncNetworkStream", "ResponseStream"]
+
+
+class ResponseStream(AsyncByteStream):
+    """A response's body as it arrives. Reading pauses by itself while the caller does not keep up."""
+
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        connection, exchange = self._connection, self._exchange
+        try:
+            # What follows a tunnel's head is no content, but for `network_stream`.
+            while not exchange.is_tunnel:
+                data: bytes = connection.take_body(exchange)
+                if data:
+                    return data
+                if exchange.error is not None:
+                    raise exchange.error
+                if exchange.is_complete:
+                    break
+                progress = connection.wait_body(exchange)
+                if progress is not None:
+                    await progress
+        except BaseException:
+            connection.abandon(exchange)
+            raise
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Give up what has not been read. The connection is closed if the response is not complete."""
+        self._connection.abandon(self._exchange)
+
+    def __del__(self) -> None:
+        # A response that was dropped unread would keep its place in the pool for ever.
+        if self._exchange.connection is not None:
+            self._connection.abandon_soon(self._exchange)
+
+
+class AsyncNetworkStream:
+    """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only."""
+
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._rest = b""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """At most `max_bytes` octets, b"" at the end of the stream.
+
+        Args:
+            timeout: seconds; None for no limit.
+
+        Raises:
+            ReadTimeout, ReadError
+        """
+        exchange = self._exchange
+        if not self._rest:
+            progress = self._connection.wait_raw(exchange, NEVER if timeout is None else timeout)
+            if progress is not None:
+                await progress
+            self._rest = self._connection.take_body(exchange)
+            if not self._rest and exchange.error is not None:
+                if isinstance(exchange.error, (ReadError, ReadTimeout)):
+                    raise exchange.error
+                raise ReadError(str(exchange.error)) from exchange.error
+        data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write octets.
+
+        Args:
+            timeout: seconds; None for no limit.
+
+        Raises:
+            WriteTimeout, WriteError
+        """
+        progress = self._connection.write_raw(buffer, NEVER if timeout is None else timeout)
+        if progress is not None:
+            await progress
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """`ssl_object`, `client_addr`, `server_addr`, `socket` or `is_readable`; None for anything else."""
+        if info == "is_readable":
+            return self._connection.is_readable()
+        return self._connection.get_extra_info(info)

@@ -1,0 +1,577 @@
+"""The trio driver: dialling, the connection that reads and writes, and the pool of one run of trio.
+
+A task reads its own response, as a thread does; a task that waits for a connection waits for an event.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import contextmanager
+from time import monotonic
+
+import trio
+
+from .._cext.carried import CarriedConnection
+from .._exceptions import ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
+from .async_streams import AsyncNetworkStream
+from .connector import (
+    ATTEMPT_DELAY,
+    NEVER,
+    Endpoint,
+    Route,
+    closed_error,
+    dial,
+    interleave,
+    open_socket,
+    pool_timeout,
+    time_left,
+)
+from .pool import new_state
+from .trace import dial_trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Mapping
+    from typing import Any
+
+    from .._cext.exchange import Exchange
+    from .._cext.pool import PooledConnection, Waiter
+    from .._config import Limits
+    from .connector import OriginKey
+    from .trace import Trace
+
+__all__ = ["Connection", "TrioPool"]
+
+_READ_BYTES = 65536
+
+# RFC 8446, 5.1 and 5.2: type, version and length; change_cipher_spec, alert, handshake, application_data. TLS 1.2 lets
+# a record grow by 2,048 octets when it is encrypted.
+_RECORD_HEAD_BYTES = 5
+_RECORD_TYPES = (20, 21, 22, 23)
+_MAX_RECORD_BYTES = 16384 + 2048
+
+
+class _Records(trio.abc.Stream):
+    """Hands the records of TLS (RFC 8446, 5.1) up one by one, so that what lies behind a response can be seen.
+
+    Args:
+        below: what carries them.
+    """
+
+    def __init__(self, below: trio.SocketStream | trio.SSLStream[Any]) -> None:
+        self._below = below
+        self.octets = b""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """One record; what there is when it is none, or at the stream's end."""
+        size = _record_size(self.octets)
+        while size > len(self.octets):
+            data = bytes(await self._below.receive_some(_READ_BYTES))
+            if not data:
+                size = len(self.octets)
+                break
+            self.octets += data
+            size = _record_size(self.octets)
+        record, self.octets = self.octets[:size], self.octets[size:]
+        return record
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Pass it on."""
+        await self._below.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Pass it on."""
+        await self._below.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Close what is below."""
+        await self._below.aclose()
+
+
+def _record_size(octets: bytes) -> int:
+    """How many octets the first record has; what is missing of its head counts too."""
+    if len(octets) < _RECORD_HEAD_BYTES:
+        return _RECORD_HEAD_BYTES
+    size = int.from_bytes(octets[3:5], "big")
+    # Not TLS: whoever reads it had better see that at once, than wait for a record's end.
+    return len(octets) if octets[0] not in _RECORD_TYPES or size > _MAX_RECORD_BYTES else _RECORD_HEAD_BYTES + size
+
+
+class TrioStream:
+    """A connected socket of trio, with TLS on top or without; a `Stream`.
+
+    Args:
+        stream: connected. This one owns it.
+        pool: of the connection that it becomes.
+    """
+
+    def __init__(self, stream: trio.SocketStream, pool: TrioPool) -> None:
+        self._bottom = stream
+        self._top: trio.SocketStream | trio.SSLStream[Any] = stream
+        self._records: list[_Records] = []
+        self._pool = pool
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether there is TLS on top."""
+        return self._top is not self._bottom
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether octets were read from the socket that nobody has read from here."""
+        return any(records.octets for records in self._records)
+
+    @property
+    def fd(self) -> int:
+        """The socket's descriptor."""
+        return self._bottom.socket.fileno()
+
+    async def read(self, max_bytes: int, ends: float) -> bytes:
+        """See `Stream`. `ssl.SSLEOFError` is the end of TLS without close_notify."""
+        with _errors_of_the_system(), _until(ends):
+            return bytes(await self._top.receive_some(max_bytes))
+
+    async def write(self, data: bytes, ends: float) -> None:
+        """See `Stream`."""
+        with _errors_of_the_system(), _until(ends):
+            await self._top.send_all(data)
+
+    async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
+        """See `Stream`."""
+        records = _Records(self._top)
+        secured: trio.SSLStream[Any] = trio.SSLStream(records, context, server_hostname=name)
+        self._records.append(records)
+        self._top = secured
+        with _errors_of_the_system(), _until(ends):
+            await secured.do_handshake()
+
+    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> Connection:
+        """See `Stream`."""
+        if context is not None:
+            await self.secure(context, name, ends)
+        return Connection(self._pool, self)
+
+    def close(self) -> None:
+        """See `Stream`. The peer is not told over TLS: that could take its time."""
+        self._bottom.socket.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """See `AsyncNetworkStream.get_extra_info`."""
+        if info == "ssl_object":
+            return self._top if self.is_secure else None
+        sock = self._bottom.socket
+        names = {"client_addr": sock.getsockname, "server_addr": sock.getpeername}
+        return names[info]() if info in names else sock if info == "socket" else None
+
+
+class TrioNetwork:
+    """A `Network` of trio.
+
+    Args:
+        pool: of the connections.
+    """
+
+    def __init__(self, pool: TrioPool) -> None:
+        self._pool = pool
+
+    async def connect(self, route: Route, host: str, port: int, ends: float) -> TrioStream:
+        """See `Network`."""
+        with _errors_of_the_system(), _until(ends):
+            if route.uds is not None:
+                stream = await trio.open_unix_socket(route.uds)
+            else:
+                stream = await _connect(route, host, port)
+        return TrioStream(stream, self._pool)
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Network`."""
+        await trio.sleep(seconds)
+
+
+class Connection(CarriedConnection):
+    """An HTTP/1.1 connection. A task writes its request and reads its response.
+
+    Args:
+        pool: the pool it belongs to.
+        stream: what carries its octets.
+    """
+
+    def __init__(self, pool: TrioPool, stream: TrioStream) -> None:
+        super().__init__(stream.fd)
+        self._pool = pool
+        self._stream = stream
+        self._unsent = b""
+
+    async def send(self, exchange: Exchange) -> None:
+        """Write a whole request and read its response: all of it when it is collected, else its head.
+
+        Raises:
+            LocalProtocolError: the request is not valid; nothing was written and the connection is unharmed.
+            ReadTimeout, WriteTimeout, ReadError, WriteError, RemoteProtocolError
+        """
+        self._unsent = self.request_octets(exchange, True)
+        await self._flush(exchange)
+        await self._read_response(exchange)
+
+    def begin(self, exchange: Exchange) -> None:
+        """Begin a request whose body follows by `write_body` and `end_body`."""
+        self._unsent = self.request_octets(exchange, False)
+
+    def write_body(self, exchange: Exchange, data: bytes) -> Coroutine[Any, Any, None] | None:
+        """Write a piece of the request's body."""
+        return None if self._is_over(exchange) else self._write_piece(exchange, data)
+
+    def end_body(self, exchange: Exchange) -> None:
+        """End the request's body."""
+        if not self._is_over(exchange):
+            self._unsent += self.engine.send_end()
+
+    async def wait_continue(self, exchange: Exchange, timeout: float) -> None:
+        """Wait for 100 Continue or the final head, for `timeout` seconds at most (RFC 9110, 10.1.1)."""
+        await self._flush(exchange)
+        ends = min(monotonic() + timeout, exchange.deadline)
+        while not (exchange.continued or exchange.status_code):
+            try:
+                data = await self._stream.read(_READ_BYTES, ends)
+            except TimeoutError:
+                return
+            except OSError as error:
+                raise ReadError(str(error)) from error
+            self._take(exchange, data)
+
+    async def wait_response(self, exchange: Exchange) -> None:
+        """Wait for the response's head; for its end, when the whole body is wanted."""
+        if not self._is_over(exchange):
+            await self._flush(exchange)
+        await self._read_response(exchange)
+
+    def wait_body(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """What to await for more octets of the body; None when there is something to take, or its end."""
+        if exchange.unread_bytes or exchange.is_complete:
+            return None
+        return self._read(exchange, exchange.read_timeout)
+
+    def wait_raw(self, exchange: Exchange, timeout: float) -> Coroutine[Any, Any, None] | None:
+        """As `wait_body`, with a timeout of its own in seconds."""
+        if exchange.unread_bytes or exchange.is_complete:
+            return None
+        return self._read(exchange, timeout, NEVER)
+
+    def take_body(self, exchange: Exchange) -> bytes:
+        """The octets that have come."""
+        return exchange.take_body()
+
+    async def write_raw(self, data: bytes, timeout: float) -> None:
+        """Write octets outside HTTP; `timeout` in seconds."""
+        if self.is_closed:
+            raise WriteError("The connection is closed")
+        await self._write(bytes(data), monotonic() + timeout)
+
+    def abandon(self, exchange: Exchange) -> None:
+        """The caller gives up. Closes the connection unless it has already done with this exchange."""
+        if self.let_go(exchange):
+            self._pool.drop(self)
+
+    def abandon_soon(self, exchange: Exchange) -> None:
+        """`abandon` from a finaliser, which may run in any thread, and after trio's run has ended."""
+        self._pool.call_soon(self.abandon, exchange)
+
+    def finished(self) -> bool:
+        """See `CarriedConnection`. What has come behind the response was not asked for: never read on."""
+        return super().finished() and not self._stream.has_surplus
+
+    def release_unused(self) -> None:
+        """Give the connection back: nothing was written on it."""
+        self._pool.release(self)
+
+    def close(self) -> None:
+        """Close it. What waits on it fails."""
+        self.is_closed = True
+        self._stream.close()
+
+    def network_stream(self, exchange: Exchange) -> AsyncNetworkStream:
+        """The octets under a response."""
+        return AsyncNetworkStream(self, exchange)
+
+    def get_extra_info(self, info: str) -> Any:
+        """See `AsyncNetworkStream.get_extra_info`."""
+        return self._stream.get_extra_info(info)
+
+    def _is_over(self, exchange: Exchange) -> bool:
+        return exchange.connection is not self
+
+    async def _write_piece(self, exchange: Exchange, data: bytes) -> None:
+        """Write a piece of the body, unless an answer comes before its end (RFC 9112, 9.5)."""
+        await self._flush(exchange)
+        octets = self.engine.send_body(data)
+        errors: list[Exception] = []
+
+        async def listen() -> None:
+            try:
+                while not exchange.is_refused:
+                    await self._read(exchange, NEVER)
+            except Exception as error:
+                errors.append(error)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            try:
+                await self._write(octets, self._write_ends(exchange))
+            except (WriteError, WriteTimeout) as error:
+                errors.append(error)
+            nursery.cancel_scope.cancel()
+        if errors and not exchange.is_refused:
+            if not isinstance(errors[0], WriteError):
+                raise errors[0]
+            await self._finish_early(exchange, errors[0])
+
+    async def _flush(self, exchange: Exchange) -> None:
+        octets, self._unsent = self._unsent, b""
+        if not octets:
+            return
+        self.note_written(exchange)
+        try:
+            await self._write(octets, self._write_ends(exchange))
+        except WriteError as error:
+            await self._finish_early(exchange, error)
+
+    async def _finish_early(self, exchange: Exchange, error: WriteError) -> None:
+        """A write failed: the peer may have answered before it closed. If it has, that is the answer."""
+        try:
+            while not exchange.status_code:
+                await self._read(exchange, exchange.read_timeout)
+        except (ReadError, ReadTimeout, RemoteProtocolError):
+            raise error from None
+
+    def _write_ends(self, exchange: Exchange) -> float:
+        return min(monotonic() + exchange.write_timeout, exchange.deadline)
+
+    async def _write(self, octets: bytes, ends: float) -> None:
+        try:
+            await self._stream.write(octets, ends)
+        except TimeoutError as error:
+            raise WriteTimeout("The peer did not take the request in time") from error
+        except OSError as error:
+            raise WriteError(str(error)) from error
+
+    async def _read_response(self, exchange: Exchange) -> None:
+        while not (exchange.is_complete or (exchange.status_code and (not exchange.collect or exchange.is_tunnel))):
+            await self._read(exchange, exchange.read_timeout)
+
+    async def _read(self, exchange: Exchange, timeout: float, deadline: float | None = None) -> None:
+        """One read. Gives the connection back when the response is complete.
+
+        Args:
+            deadline: monotonic seconds; None for that of the exchange.
+        """
+        if self.is_closed:
+            raise ReadError("The connection was closed")
+        try:
+            ends = min(monotonic() + timeout, exchange.deadline if deadline is None else deadline)
+            data = await self._stream.read(_READ_BYTES, ends)
+        except TimeoutError as error:
+            raise ReadTimeout("The response did not come in time") from error
+        except ssl.SSLEOFError:
+            self._take(exchange, b"", is_truncation=True)
+        except OSError as error:
+            raise ReadError(str(error)) from error
+        else:
+            self._take(exchange, data)
+
+    def _take(self, exchange: Exchange, data: bytes, *, is_truncation: bool = False) -> None:
+        self.receive(exchange, data, is_truncation)
+        if exchange.is_complete:
+            self._pool.release(self)
+
+
+class TrioPool:
+    """The connections of one transport in one run of trio. It carries out what `PoolState` decides.
+
+    Args:
+        route: how to reach origins.
+        limits: how many connections.
+        token: of the run.
+    """
+
+    def __init__(self, route: Route, limits: Limits, token: Any) -> None:
+        self.loop = token
+        self.state = new_state(limits, late_binding=False)
+        self._route = route
+        self._open: set[Connection] = set()
+        self._is_closed = False
+
+    async def acquire(
+        self,
+        key: OriginKey,
+        timeouts: Mapping[str, Any],
+        deadline: float,
+        *,
+        fresh: bool = False,
+        trace: Trace | None = None,
+    ) -> Connection:
+        """A connection to the origin. Arguments and errors as of `AsyncPool.acquire`."""
+        while True:
+            if self._is_closed:
+                raise closed_error()
+            waiter = self.state.enter(key, fresh)
+            self.close_discarded()
+            if not waiter.may_dial:
+                await self._wait(waiter, time_left(timeouts.get("pool"), deadline))
+            if self._is_closed:
+                self._leave(waiter)
+                raise closed_error()
+            connection: Connection | None = waiter.connection  # type: ignore[assignment]
+            if connection is None:
+                return await self._dial(waiter, timeouts.get("connect"), deadline, trace or dial_trace())
+            if not (connection.is_closed or (fresh and connection.served)):
+                return connection
+            # It died on its way here, or came free and is not what was asked for: its place is.
+            self.drop(connection)
+
+    def release(self, connection: Connection) -> None:
+        """A task is through with a connection, whose exchange is complete."""
+        if not connection.finished():
+            self.drop(connection)
+            return
+        _wake(self.state.release(connection, monotonic()))
+        self.close_discarded()
+
+    def drop(self, connection: Connection) -> None:
+        """A task gives up a connection in the middle of an exchange, or it has closed."""
+        connection.close()
+        self._open.discard(connection)
+        _wake(self.state.drop(connection))
+
+    def close_discarded(self) -> None:
+        """Close what the pool's decisions have put aside."""
+        discarded: list[PooledConnection] = self.state.discarded
+        self.state.discarded = []
+        for connection in discarded:
+            self._open.discard(connection)
+            connection.close()
+
+    async def aclose(self) -> None:
+        """Close all connections. Tasks in the middle of an exchange get an error."""
+        self._is_closed = True
+        for connection in list(self._open):
+            self.drop(connection)
+        await trio.lowlevel.checkpoint()
+
+    def forget(self) -> None:
+        """Drop everything: the run it belongs to is another one, or has ended."""
+        self._open.clear()
+
+    def call_soon(self, call: Any, *arguments: Any) -> None:
+        """Call something in the run, if that still goes on, from any thread."""
+        try:
+            self.loop.run_sync_soon(call, *arguments)
+        except trio.RunFinishedError:
+            return
+
+    async def _wait(self, waiter: Waiter, limit: float | None) -> None:
+        """Wait until it is the waiter's turn. Raises PoolTimeout."""
+        waiter.wake = trio.Event()
+        try:
+            with trio.move_on_after(NEVER if limit is None else limit):
+                await waiter.wake.wait()
+        except BaseException:
+            self._leave(waiter)
+            raise
+        if not waiter.wake.is_set():
+            self.state.leave(waiter)
+            raise pool_timeout()
+
+    def _leave(self, waiter: Waiter) -> None:
+        """A task stops waiting."""
+        self.state.leave(waiter)
+        if waiter.connection is not None:
+            _wake(self.state.release(waiter.connection, monotonic()))
+        elif waiter.may_dial:
+            _wake(self.state.vacate(waiter.origin))
+
+    async def _dial(self, waiter: Waiter, timeout: float | None, deadline: float, trace: Trace) -> Connection:
+        try:
+            endpoint = Endpoint(waiter.origin.key, self._route)
+            connection = await dial(TrioNetwork(self), self._route, endpoint, timeout, deadline, trace)
+            if self._is_closed:
+                connection.close()
+                raise closed_error()
+            self.state.adopt(connection, waiter.origin)
+            self._open.add(connection)
+        except BaseException:
+            _wake(self.state.vacate(waiter.origin))
+            raise
+        return connection
+
+
+def _wake(turn: Waiter | None) -> None:
+    if turn is not None:
+        turn.wake.set()
+
+
+@contextmanager
+def _until(ends: float) -> Iterator[None]:
+    """A limit in monotonic seconds. Raises TimeoutError."""
+    if ends == NEVER:
+        yield
+        return
+    with trio.move_on_after(max(ends - monotonic(), 0.0)) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TimeoutError("timed out")
+
+
+@contextmanager
+def _errors_of_the_system() -> Iterator[None]:
+    """Trio's own exceptions as the OSErrors that they come from."""
+    try:
+        yield
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError):
+            raise cause from None
+        raise ConnectionError(str(error) or "The connection was closed") from error
+
+
+async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
+    """The first of the host's addresses that accepts (RFC 8305). Raises OSError."""
+    addresses = interleave(await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM))
+    errors: list[OSError] = []
+    winners: list[trio.socket.SocketType] = []
+    failed = [trio.Event() for _ in addresses]
+
+    async def attempt(index: int) -> None:
+        if index:
+            # Not before the attempt ahead of it has failed, or is slow (RFC 8305, 5).
+            with trio.move_on_after(ATTEMPT_DELAY):
+                await failed[index - 1].wait()
+        if index + 1 < len(addresses):
+            nursery.start_soon(attempt, index + 1)
+        try:
+            sock = trio.socket.from_stdlib_socket(open_socket(addresses[index], route))
+            try:
+                await sock.connect(addresses[index][4])
+            except BaseException:
+                sock.close()
+                raise
+        except OSError as error:
+            errors.append(error)
+            failed[index].set()
+            return
+        if winners:
+            sock.close()
+        else:
+            winners.append(sock)
+            nursery.cancel_scope.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            await attempt(0)
+        if not winners:
+            raise errors[0]
+        return trio.SocketStream(winners[0])
+    except BaseException:
+        for sock in winners:
+            sock.close()
+        raise

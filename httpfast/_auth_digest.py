@@ -35,12 +35,19 @@ __all__ = ["DigestAuth"]
 
 # Names of the algorithms without "-SESS", which each of them has too (RFC 7616, 6.1), and what hashlib calls them. SHA
 # and SHA-512 are registered nowhere, but servers offer them.
-_HASHES = {b"MD5": "md5", b"SHA": "sha1", b"SHA-256": "sha256", b"SHA-512": "sha512"}
+_HASHES = {
+    b"MD5": "md5",
+    b"SHA": "sha1",
+    b"SHA-256": "sha256",
+    b"SHA-512": "sha512",
+    # SHA-512/256 of FIPS 180-4, which has initial values of its own: no SHA-512 cut short (RFC 7616, erratum 4897).
+    b"SHA-512-256": "sha512_256",
+}
 
 # Octets of a challenge that would have to be sent back. nginx and Apache refuse a field of more than 8 KiB.
 MAX_ECHOED_BYTES = 16 * 1024
 
-# Digest challenges of one response that are looked at. There is one for each algorithm, of which eight are known here.
+# Digest challenges of one response that are looked at. There is one for each algorithm, of which ten are known here.
 MAX_OFFERS = 32
 
 # Origins whose last challenge is remembered; then the oldest is forgotten, which costs one more round trip.
@@ -162,8 +169,10 @@ class DigestAuth(Auth):
         try:
             secret = _hash(hash_name, self._username, realm, self._password)
         except ValueError as error:
-            # Some builds, for FIPS 140 among them, come without MD5.
-            raise RemoteProtocolError(f"This Python has no {hash_name} for digest auth", request=request) from error
+            # Builds for FIPS 140 come without MD5, and some of OpenSSL without SHA-512/256.
+            raise RemoteProtocolError(
+                f"Unsupported digest auth algorithm {algorithm[:64]!r}: this Python has no {hash_name}", request=request
+            ) from error
         cnonce = None
         if is_session:
             # The secret of a session is made with its first cnonce (RFC 7616, 3.4.2), but some servers use that of each

@@ -4,24 +4,35 @@
     lets the first of two attributes count                 the last (5.6)
     takes any octets in a name or value                    a control character, or 4,096 octets: not taken (5.6, 5.7)
     takes Domain=.0.0.1 from 127.0.0.1                     an address matches itself only (5.1.3)
+    takes Domain=co.uk from example.co.uk                  a public suffix: not taken, or host-only (5.7, step 5)
     sends a host-only cookie to subdomains as well         to that host only (5.8.3)
     lets plain http overwrite a Secure cookie              keeps the secure one (5.7, step 9)
+    lets any site delete any other's domain cookies        who may not set a cookie may not delete it (5.7)
     takes __Host- and __Secure- names like others          what the prefix promises must hold (5.7, steps 20 and 21)
     keeps any number of cookies                            the oldest of a domain go first, then of all (6.1)
+    sends any number of octets                             8,190 of what peers set, those of the longest paths
+    cannot load a file that it saved a tab or "," in       a tab in a pair, "," in a name: not taken (4.1.1)
 
-Public suffixes are not known here, beyond names of one label: `Domain=co.uk` is taken from `example.co.uk`.
+A pair without a name is the exception, and stays as http.cookiejar has it: by the RFC, `=a=1` is sent as `a=1`, so that
+it passes for a cookie named "a".
+
 Imported when a cookie is first set, sent or received, for http.cookiejar takes as long to import as all the rest.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import cache
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
     from urllib.request import Request as UrllibRequest
+
+    from publicsuffixlist import PublicSuffixList
 
     from ._request import Request
     from ._url import URL
@@ -35,6 +46,9 @@ MAX_LINES = 1_000
 # Chromium's limits; RFC 6265bis, 6.1 asks for at least 50 and 3,000.
 MAX_COOKIES_PER_DOMAIN = 180
 MAX_COOKIES = 3_300
+# curl's; Apache's LimitRequestFieldSize, and less than nginx's 8 KiB for a line. A sibling host could lock a client out
+# of a site with more (CVE-2022-32205).
+MAX_FIELD_BYTES = 8_190
 # 400 days (RFC 6265bis, 5.6.2).
 MAX_AGE_SECONDS = 34_560_000
 # Attributes of cookies that nobody sends any more, but http.cookiejar still knows.
@@ -45,6 +59,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f;=]").search
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;]").search
 _INTEGER = re.compile(r"-?[0-9]+").fullmatch
+# What http.cookiejar writes into a file and then cannot load: LWPCookieJar and MozillaCookieJar.
+_NOT_IN_FILE_NAME = re.compile(r"[\t,]").search
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
 
 
@@ -107,9 +123,14 @@ def accepted_lines(lines: list[str]) -> list[str]:
             continue
         pair, *attributes = line.split(";")
         name, _, value = pair.partition("=")
-        if len(name.strip(" \t").encode()) + len(value.strip(" \t").encode()) <= MAX_PAIR_BYTES:
+        name, value = name.strip(" \t"), value.strip(" \t")
+        if _NOT_IN_FILE_NAME(name) is None and "\t" not in value and _octets(name) + _octets(value) <= MAX_PAIR_BYTES:
             accepted.append("; ".join([pair, *_effective_attributes(attributes)]))
     return accepted
+
+
+def _octets(text: str) -> int:
+    return len(text.encode())
 
 
 def _effective_attributes(texts: list[str]) -> list[str]:
@@ -122,7 +143,7 @@ def _effective_attributes(texts: list[str]) -> list[str]:
         name, _, value = text.partition("=")
         spelling, value = name.strip(" \t"), value.strip(" \t")
         name = spelling.lower()
-        if len(value) > MAX_ATTRIBUTE_BYTES or name in _RFC_2965_ATTRIBUTES:
+        if len(value) > MAX_ATTRIBUTE_BYTES or name in _RFC_2965_ATTRIBUTES or _NOT_IN_FILE_NAME(name):
             continue
         if name in ("secure", "httponly"):
             effective[name] = spelling
@@ -154,6 +175,23 @@ def domain_matches(host: str, domain: str) -> bool:
     return host.endswith(f".{domain}") and ":" not in host and _IPV4(host) is None
 
 
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    # 40 ms, once, when a response first sets a cookie for more than its own host.
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+def is_public_suffix(domain: str) -> bool:
+    """Whether anybody can have names under `domain`, as with "com", "co.uk" and "github.io" (RFC 6265bis, 1.4).
+
+    Args:
+        domain: in A-labels and lower case, without a leading dot. A single label always is one.
+    """
+    return "." not in domain or _public_suffixes().is_public(domain)
+
+
 class StrictPolicy(DefaultCookiePolicy):
     """Which cookies are taken and sent."""
 
@@ -169,14 +207,10 @@ class StrictPolicy(DefaultCookiePolicy):
         return True
 
     def set_ok_domain(self, cookie: Cookie, request: UrllibRequest) -> bool:
-        host = host_of(request)
-        domain = cookie.domain.removeprefix(".")
         if not cookie.domain_specified:
             return True
-        # "localhost" may name itself; any other single label, and ".local", is a suffix.
-        if "." not in domain:
-            return ":" not in domain and domain == request.host
-        return domain_matches(host, domain)
+        domain = cookie.domain.removeprefix(".")
+        return domain_matches(request.host, domain) and not is_public_suffix(domain)
 
     def domain_return_ok(self, domain: str, request: UrllibRequest) -> bool:
         return not domain or domain_matches(host_of(request), domain) or domain_matches(request.host, domain)
@@ -200,6 +234,7 @@ class StrictJar(CookieJar):
 
     _cookies: dict[str, dict[str, dict[str, Cookie]]]
     _cookies_lock: AbstractContextManager[Any]
+    _now: float
     _policy: StrictPolicy
 
     def __init__(self) -> None:
@@ -210,26 +245,70 @@ class StrictJar(CookieJar):
         lines = response.info().get_all("Set-Cookie", [])
         host = host_of(request)
         with self._cookies_lock:
-            secure = [] if request.type in SECURE_SCHEMES else [cookie for cookie in self if cookie.secure]
+            secure = {} if request.type in SECURE_SCHEMES else self._secure_by_name()
             for line in lines:
                 adapter: Any = ResponseAdapter([line])
                 for cookie in self.make_cookies(adapter, request):
-                    if self._policy.set_ok(cookie, request) and not _shadows(cookie, secure):
+                    _limit_to_host(cookie, request)
+                    if not self._policy.set_ok(cookie, request) or _shadows(cookie, secure.get(cookie.name, ())):
+                        continue
+                    if cookie.is_expired():
+                        with suppress(KeyError):
+                            self.clear(cookie.domain, cookie.path, cookie.name)
+                    else:
                         self.set_cookie(cookie)
             for domain in [domain for domain in self._cookies if domain and domain_matches(host, domain)]:
                 self._drop_oldest(_flat(self._cookies[domain]), MAX_COOKIES_PER_DOMAIN)
-            # What a user set for every host is not a peer's to drive out.
-            self._drop_oldest([cookie for cookie in self if cookie.domain], MAX_COOKIES)
+            self._drop_oldest(list(self), MAX_COOKIES)
+
+    def _cookie_from_cookie_tuple(self, attributes: Any, request: UrllibRequest) -> Cookie | None:
+        # http.cookiejar would delete what an expired cookie names, before the policy has a say: a Secure one from plain
+        # http, or one of any other site. At no time is a cookie expired that far back.
+        now, self._now = self._now, float("-inf")
+        try:
+            cookie: Cookie | None = super()._cookie_from_cookie_tuple(attributes, request)  # type: ignore[misc]
+        finally:
+            self._now = now
+        return cookie
+
+    def _secure_by_name(self) -> dict[str, list[Cookie]]:
+        by_name: dict[str, list[Cookie]] = {}
+        for cookie in self:
+            if cookie.secure:
+                by_name.setdefault(cookie.name, []).append(cookie)
+        return by_name
+
+    def _cookies_for_request(self, request: UrllibRequest) -> list[Cookie]:
+        cookies: list[Cookie] = super()._cookies_for_request(request)  # type: ignore[misc]
+        # The order in which they are sent (RFC 6265bis, 5.8.3).
+        cookies.sort(key=lambda cookie: -len(cookie.path))
+        chosen = []
+        room = MAX_FIELD_BYTES
+        for cookie in cookies:
+            if not isinstance(cookie, UserCookie):
+                room -= _octets(cookie.name) + _octets(cookie.value or "") + len("=; ")
+                if room < 0:
+                    continue
+            chosen.append(cookie)
+        return chosen
 
     def _drop_oldest(self, cookies: list[Cookie], most: int) -> None:
+        # What a user set is not a peer's to drive out.
+        cookies = [cookie for cookie in cookies if not isinstance(cookie, UserCookie)]
         for cookie in cookies[: max(len(cookies) - most, 0)]:
             self.clear(cookie.domain, cookie.path, cookie.name)
 
 
-def _shadows(cookie: Cookie, secure: list[Cookie]) -> bool:
-    """Whether a cookie of plain http would hide or replace one of `secure` (RFC 6265bis, 5.7, step 9)."""
+def _limit_to_host(cookie: Cookie, request: Any) -> None:
+    """Make a cookie host-only whose host is a public suffix, or "localhost", and names itself (RFC 6265bis, 5.7)."""
+    if cookie.domain_specified and cookie.domain.removeprefix(".") == request.host and is_public_suffix(request.host):
+        cookie.domain, cookie.domain_specified, cookie.domain_initial_dot = host_of(request), False, False
+
+
+def _shadows(cookie: Cookie, secure: Iterable[Cookie]) -> bool:
+    """Whether a cookie of plain http would hide or replace one of `secure`, of its name (RFC 6265bis, 5.7, step 9)."""
     for kept in secure:
-        if kept.name == cookie.name and f"{cookie.path}/".startswith(kept.path.rstrip("/") + "/"):
+        if f"{cookie.path}/".startswith(kept.path.rstrip("/") + "/"):
             mine, other = cookie.domain.removeprefix("."), kept.domain.removeprefix(".")
             if domain_matches(mine, other) or domain_matches(other, mine):
                 return True
@@ -240,9 +319,13 @@ def _flat(paths: dict[str, dict[str, Cookie]]) -> list[Cookie]:
     return [cookie for names in paths.values() for cookie in names.values()]
 
 
+class UserCookie(Cookie):
+    """A cookie that a user set: the limits on what peers set do not count it."""
+
+
 def user_cookie(name: str, value: str, domain: str, path: str) -> Cookie:
     """Make the cookie that a user sets: for the session, and for http and https alike."""
-    return Cookie(
+    return UserCookie(
         version=0,
         name=name,
         value=value,

@@ -155,6 +155,9 @@ def parse_with(base: UrlParts | str, changes: Mapping[str, str | None]) -> UrlPa
         }
 
     changes = dict(changes)
+    for name, value in changes.items():
+        if value is not None and len(value) > MAX_URL_LENGTH:
+            raise InvalidURL(f"URL component '{name}' too long")
     if "netloc" in changes:
         netloc = changes.pop("netloc") or ""
         changes["host"], changes["port"] = split_host_port(netloc)
@@ -248,11 +251,15 @@ def split_reference(text: str) -> dict[str, str | None]:
 
 
 def split_host_port(netloc: str) -> tuple[str, str | None]:
-    """Split `host[:port]`; an IPv6 address keeps its brackets."""
+    """Split `host[:port]`; an IPv6 address keeps its brackets.
+
+    Raises:
+        InvalidURL: something else follows the brackets.
+    """
     end = netloc.rfind("]") + 1 if netloc.startswith("[") else 0
-    if end:
-        return netloc[:end], netloc[end:].removeprefix(":") or None
-    host, _, port = netloc.partition(":")
+    host, colon, port = (netloc[:end], netloc[end : end + 1], netloc[end + 1 :]) if end else netloc.partition(":")
+    if colon not in ("", ":"):
+        raise InvalidURL(f"Invalid port: {_shown(colon + port)}")
     return host, port or None
 
 
@@ -427,8 +434,6 @@ def _refuse_control(text: str, where: str) -> None:
 
 
 def _check_part(name: str, value: str) -> None:
-    if len(value) > MAX_URL_LENGTH:
-        raise InvalidURL(f"URL component '{name}' too long")
     _refuse_control(value, f"in URL {name} component")
     if name == "scheme":
         valid = not value or _SCHEME(value) is not None

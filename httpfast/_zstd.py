@@ -90,15 +90,19 @@ class ZstdBlocks:
                 taken = min(self._opaque_bytes, len(view) - position)
                 position += taken
                 self._opaque_bytes -= taken
-                if not self._opaque_bytes:
-                    yield view[start:position]
-                    start = position
             else:
                 taken = min(self._header_bytes - len(self._header), len(view) - position)
                 self._header += view[position : position + taken]
                 position += taken
-                if len(self._header) == self._header_bytes:
-                    self._read_header()
+                if len(self._header) < self._header_bytes:
+                    break
+                self._read_header()
+                if self._header:
+                    continue
+            # An empty last block ends its frame with nothing behind its header.
+            if not self._opaque_bytes:
+                yield view[start:position]
+                start = position
         if start < position:
             yield view[start:position]
 

@@ -6,32 +6,15 @@ import subprocess
 import sys
 import time
 from http.cookiejar import Cookie, CookieJar
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpfast import URL, CookieConflict, Cookies, Headers
+from httpfast import CookieConflict, Cookies, Headers
 from httpfast._cookie_jar import MAX_COOKIES_PER_DOMAIN, MAX_LINES, user_cookie
-
-
-def respond(cookies: Cookies, url: str, *lines: str | bytes) -> Cookies:
-    """Let a response to `url` set cookies by its Set-Cookie lines."""
-    fields = [(b"Set-Cookie", line if isinstance(line, bytes) else line.encode()) for line in lines]
-    response: Any = SimpleNamespace(headers=Headers(fields), request=SimpleNamespace(url=URL(url), headers=Headers()))
-    cookies.extract_cookies(response)
-    return cookies
-
-
-def sent(cookies: Cookies, url: str, headers: Headers | None = None) -> str | None:
-    """Return the Cookie field of a request to `url`."""
-    request: Any = SimpleNamespace(url=URL(url), headers=Headers() if headers is None else headers)
-    cookies.set_cookie_header(request)
-    value: str | None = request.headers.get("cookie")
-    return value
-
+from tests.cookie_exchange import respond, sent
 
 # ---- the mapping
 

@@ -36,7 +36,8 @@ def two_members(data: bytes) -> bytes:
 
 def two_frames(data: bytes) -> bytes:
     compressor = zstandard.ZstdCompressor(write_checksum=True)
-    return bytes(compressor.compress(data[:7]) + SKIPPABLE_FRAME + compressor.compress(data[7:]))
+    empty = zstandard.compress(b"")
+    return bytes(empty + compressor.compress(data[:7]) + SKIPPABLE_FRAME + compressor.compress(data[7:]) + empty)
 
 
 def stream_of_unknown_size(data: bytes) -> bytes:

@@ -25,7 +25,9 @@ OF_HTTPX = frozenset(_OF_HTTPX.split())
 # httpx has these too; users get an AttributeError until they are there.
 TO_COME = frozenset({"main"})
 # Beyond httpx 0.28.1: `run` is this package's own, the others are httpx2's.
-ADDITIONS = frozenset({"FunctionAuth", "Origin", "query", "run"})
+ADDITIONS = frozenset(
+    {"EventSource", "FunctionAuth", "Origin", "SSEError", "ServerSentEvent", "alias_httpx", "query", "run", "websocket"}
+)
 
 
 def test_all_names_what_httpx_has() -> None:
@@ -91,7 +93,7 @@ def test_import_loads_nothing_that_a_plain_request_does_without() -> None:
 
     assert "httpfast" in names
     assert not names & {"httpcore", "h11", "certifi", "anyio", "httpx", "h2", "brotli", "zstandard", "uvloop", "idna"}
-    assert not names & {"json", "email", "mimetypes", "zlib", "cookiejar"}
+    assert not names & {"json", "email", "mimetypes", "zlib", "cookiejar", "dataclasses", "wsproto"}
 
 
 def test_clients_may_be_subclassed_with_attributes_of_their_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,20 +19,31 @@ COMMON = sorted((set(httpx.__all__) & set(httpfast.__all__)) - {"__description__
 CLASSES = [name for name in COMMON if inspect.isclass(getattr(httpx, name)) and name != "codes"]
 FUNCTIONS = [name for name in COMMON if inspect.isfunction(getattr(httpx, name))]
 
-# Parameters that httpx does not have, with the reason.
-ADDED_PARAMETERS = {
-    "Limits.__init__": {"max_connections_per_host": "a limit for each origin, which scrapers need"},
-    "Timeout.__init__": {"total": "one deadline for the whole of a call"},
-    "HTTPTransport.__init__": {"replay": "turns the one automatic retry off"},
-    "AsyncHTTPTransport.__init__": {"replay": "turns the one automatic retry off"},
-}
-
-# Members that httpx does not have, with the reason.
-ADDED_MEMBERS = {
-    "AsyncClient": {"query": "of httpx2"},
-    "Client": {"query": "of httpx2"},
-    "Response": {"trailers": "RFC 9110, 6.5"},
-    "URL": {"origin": "of httpx2"},
+# What differs on purpose: a public name, a member or a parameter -> the row of docs/compatibility.md that
+# says so, by its "What". Nothing else may differ, and all of these have to.
+DIFFERENCES = {
+    "main": "the command line, `httpx.main`",
+    "FunctionAuth": "`FunctionAuth`, `Origin`, `query`",
+    "Origin": "`FunctionAuth`, `Origin`, `query`",
+    "query": "`FunctionAuth`, `Origin`, `query`",
+    "AsyncClient.query": "`FunctionAuth`, `Origin`, `query`",
+    "Client.query": "`FunctionAuth`, `Origin`, `query`",
+    "URL.origin": "`FunctionAuth`, `Origin`, `query`",
+    "alias_httpx": "`alias_httpx()`, `python -m httpfast.alias`",
+    "run": "`run()`",
+    "Limits.__init__(max_connections_per_host)": "`Limits(max_connections_per_host=...)`",
+    "Timeout.__init__(total)": "`Timeout(total=...)`",
+    "HTTPTransport.__init__(replay)": "`HTTPTransport(replay=False)`, `AsyncHTTPTransport(replay=False)`",
+    "AsyncHTTPTransport.__init__(replay)": "`HTTPTransport(replay=False)`, `AsyncHTTPTransport(replay=False)`",
+    "Response.trailers": "`Response.trailers`",
+    "EventSource": "server-sent events",
+    "SSEError": "server-sent events",
+    "ServerSentEvent": "server-sent events",
+    "AsyncClient.sse": "server-sent events",
+    "Client.sse": "server-sent events",
+    "websocket": "WebSockets",
+    "AsyncClient.websocket": "WebSockets",
+    "Client.websocket": "WebSockets",
 }
 
 
@@ -52,11 +64,11 @@ def is_same_default(mine: Any, theirs: Any) -> bool:
 def differences(name: str, mine: Any, theirs: Any) -> list[str]:
     """What a caller of httpx's function would trip over in ours."""
     own, expected = parameters(mine), parameters(theirs)
-    added = ADDED_PARAMETERS.get(name, {})
+    added = [parameter for parameter in own.values() if parameter.name not in expected]
     found = [
-        f"{name}: {parameter} is not in httpx"
-        for parameter in own
-        if parameter not in expected and parameter not in added
+        f"{name}: {parameter.name} is not in httpx"
+        for parameter in added
+        if f"{name}({parameter.name})" not in DIFFERENCES or parameter.kind is not parameter.KEYWORD_ONLY
     ]
     for parameter, theirs_is in expected.items():
         mine_is = own.get(parameter)
@@ -74,6 +86,35 @@ def differences(name: str, mine: Any, theirs: Any) -> list[str]:
 
 def members(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_") and not hasattr(object, name)}
+
+
+def test_every_name_of_httpx_is_here_and_additions_are_documented() -> None:
+    mine, theirs = set(httpfast.__all__), set(httpx.__all__)
+
+    assert theirs - mine - set(DIFFERENCES) == set()
+    assert mine - theirs - set(DIFFERENCES) == set()
+
+
+def test_every_difference_is_a_row_of_the_written_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text("utf-8")
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
+
+    assert set(DIFFERENCES.values()) - rows == set()
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_what_is_said_to_differ_does_differ(difference: str) -> None:
+    path, _, parameter = difference.rstrip(")").partition("(")
+
+    def has(package: Any) -> bool:
+        found = package
+        for name in path.split("."):
+            if not hasattr(found, name):
+                return False
+            found = getattr(found, name)
+        return not parameter or parameter in parameters(found)
+
+    assert has(httpfast) != has(httpx)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -106,10 +147,10 @@ def test_members_are_those_of_httpx(name: str) -> None:
     # Instances have these whether the class shows them or not.
     lazy = {"headers", "stream", "extensions", "history", "method", "url", "next_request", "default_encoding", "jar"}
     lazy |= {"is_closed", "is_stream_consumed", "status_code", "scheme", "host", "port"}
-    expected = ADDED_MEMBERS.get(name, {})
+    expected = {difference.removeprefix(f"{name}.") for difference in DIFFERENCES}
 
     assert theirs - mine == set()
-    assert mine - theirs - lazy - set(expected) == set()
+    assert mine - theirs - lazy - expected == set()
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -132,7 +173,8 @@ def test_members_are_of_the_same_kind(name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_bases_are_those_of_httpx(name: str) -> None:
     mine, theirs = getattr(httpfast, name), getattr(httpx, name)
-    expected = [base.__name__ for base in theirs.__mro__ if base.__module__ == "httpx" or base.__module__ == "builtins"]
+    public = ("httpx", "builtins", "collections.abc", "typing")
+    expected = [base.__name__ for base in theirs.__mro__ if base.__module__ in public and base.__name__ != "Generic"]
     own = [base.__name__ for base in mine.__mro__]
 
     assert [base for base in own if base in expected] == expected

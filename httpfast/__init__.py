@@ -9,7 +9,7 @@ async with httpfast.AsyncClient() as client:
 """
 
 from .__version__ import __description__, __title__, __version__
-from ._api import delete, get, head, options, patch, post, put, query, request, run, stream
+from ._api import delete, get, head, options, patch, post, put, query, request, run, stream, websocket
 from ._async_client import AsyncClient
 from ._auth import Auth, BasicAuth, FunctionAuth
 from ._auth_digest import DigestAuth
@@ -62,6 +62,12 @@ from ._transports.wsgi import WSGITransport
 from ._types import AsyncByteStream, ByteStream, SyncByteStream
 from ._url import URL, Origin
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._httpx_transport import async_httpx_transport, httpx_transport
+    from ._sse import EventSource, ServerSentEvent, SSEError
+    from .alias import alias_httpx
+
 __all__ = [
     "URL",
     "USE_CLIENT_DEFAULT",
@@ -82,6 +88,7 @@ __all__ = [
     "Cookies",
     "DecodingError",
     "DigestAuth",
+    "EventSource",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",
@@ -107,6 +114,8 @@ __all__ = [
     "RequestNotRead",
     "Response",
     "ResponseNotRead",
+    "SSEError",
+    "ServerSentEvent",
     "StreamClosed",
     "StreamConsumed",
     "StreamError",
@@ -122,11 +131,14 @@ __all__ = [
     "__description__",
     "__title__",
     "__version__",
+    "alias_httpx",
+    "async_httpx_transport",
     "codes",
     "create_ssl_context",
     "delete",
     "get",
     "head",
+    "httpx_transport",
     "options",
     "patch",
     "post",
@@ -135,11 +147,33 @@ __all__ = [
     "request",
     "run",
     "stream",
+    "websocket",
 ]
 
+# Names that are seldom needed, and the modules that have them: imported when a name is first asked for.
+_LAZY = {
+    "EventSource": "_sse",
+    "SSEError": "_sse",
+    "ServerSentEvent": "_sse",
+    "alias_httpx": "alias",
+    "async_httpx_transport": "_httpx_transport",
+    "httpx_transport": "_httpx_transport",
+}
+
 # A public name lives here, wherever its code is: for reprs and pickles, and for libraries that look at it.
-for _name in __all__:
+for _name in set(__all__).difference(_LAZY):
     _object = globals()[_name]
     if hasattr(_object, "__module__") and not isinstance(_object, str):
         _object.__module__ = "httpfast"
-del _name, _object
+del TYPE_CHECKING, _name, _object
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    value.__module__ = __name__
+    globals()[name] = value
+    return value

@@ -6,6 +6,12 @@ from contextlib import contextmanager
 
 from ._client import Client
 from ._config import DEFAULT_TIMEOUT_CONFIG
+from ._defaults import (
+    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+    DEFAULT_QUEUE_SIZE,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +32,11 @@ if TYPE_CHECKING:
         TimeoutTypes,
         URLTypes,
     )
+    from .websockets import WebSocketSession
 
     T = TypeVar("T")
 
-__all__ = ["delete", "get", "head", "options", "patch", "post", "put", "query", "request", "run", "stream"]
+__all__ = ["delete", "get", "head", "options", "patch", "post", "put", "query", "request", "run", "stream", "websocket"]
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -400,3 +407,47 @@ def delete(
         verify=verify,
         trust_env=trust_env,
     )
+
+
+@contextmanager
+def websocket(
+    url: URLTypes,
+    *,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    proxy: ProxyTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+    verify: ssl.SSLContext | str | bool = True,
+    trust_env: bool = True,
+    subprotocols: list[str] | None = None,
+    max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+    queue_size: int = DEFAULT_QUEUE_SIZE,
+    keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+) -> Iterator[WebSocketSession]:
+    """Open a WebSocket, for use in a `with` statement, at whose end it is closed. Beyond httpx.
+
+    Args:
+        url, params, headers, cookies, auth, proxy, follow_redirects, timeout, verify, trust_env: see `request`.
+        subprotocols, max_message_size_bytes, queue_size, keepalive_ping_interval_seconds,
+        keepalive_ping_timeout_seconds: see `Client.websocket`.
+    """
+    with (
+        Client(cookies=cookies, proxy=proxy, verify=verify, timeout=timeout, trust_env=trust_env) as client,
+        client.websocket(
+            url,
+            params=params,
+            headers=headers,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            subprotocols=subprotocols,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+        ) as session,
+    ):
+        yield session

@@ -61,11 +61,11 @@ debug: $(VENV)/ready servers
 	rm -f $(VENV)/built
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# What drop-in means: the public surface beside httpx's, the alias under libraries, and httpx's own tests on httpfast.
+# What drop-in means: the public surface beside httpx's, libraries that use httpx, and httpx's own tests on httpfast.
 # COMPAT_ARGS="--sdist FILE" for an sdist of httpx 0.28.1 that is there already.
 compat: build
-	$(PIP) install --quiet --group compat
-	$(BIN)/python -m pytest -q tests/compat
+	$(PIP) install --quiet --group compat --group interop
+	$(BIN)/python -m pytest -q tests/compat tests/interop
 	$(BIN)/python tests/compat/httpx_suite.py $(COMPAT_ARGS)
 
 # httpfast beside other clients: a table per case, bench/results/latest.json and a chart. BENCH_ARGS="--quick" to try it.

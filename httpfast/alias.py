@@ -226,6 +226,10 @@ class _CoreLoader(Loader):
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
 
+    def __getattr__(self, name: str) -> Any:
+        # For those who only look for httpcore: its source, its data.
+        return getattr(self._loader, name)
+
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
@@ -257,7 +261,8 @@ class _Finder(MetaPathFinder):
 
     def _find_core(self, name: str) -> ModuleSpec | None:
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, None)
+            find = getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = None if finder is self or find is None else find(name, None)
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = _CoreLoader(spec.loader)

@@ -24,10 +24,12 @@ _OF_HTTPX = """
 OF_HTTPX = frozenset(_OF_HTTPX.split())
 # httpx has these too; users get an AttributeError until they are there.
 TO_COME = frozenset({"main"})
-# Beyond httpx 0.28.1: `run` is this package's own, the others are httpx2's.
-ADDITIONS = frozenset(
-    {"EventSource", "FunctionAuth", "Origin", "SSEError", "ServerSentEvent", "alias_httpx", "query", "run", "websocket"}
-)
+# Beyond httpx 0.28.1: `run` and the transports for httpx are this package's own, the others are httpx2's.
+_ADDITIONS = """
+    EventSource FunctionAuth Origin SSEError ServerSentEvent alias_httpx async_httpx_transport httpx_transport query run
+    websocket
+"""
+ADDITIONS = frozenset(_ADDITIONS.split())
 
 
 def test_all_names_what_httpx_has() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.aliased import needs, run, run_aliased
 
 ROOT = Path(__file__).parents[2]
 MODULES = [
@@ -80,33 +79,6 @@ TAKEN = [
     "_utils:to_bytes",
     "_utils:to_str",
 ]
-
-
-def run(*arguments: str, cwd: Path = ROOT, path: str = str(ROOT)) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": path}
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def run_aliased(code: str) -> str:
-    """Run code after `import httpfast; httpfast.alias_httpx()`. Returns what it prints."""
-    done = run("-W", "error", "-c", f"import httpfast\nhttpfast.alias_httpx()\n{code}")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def needs(package: str) -> None:
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package}, which is imported through the alias here, is not installed")
 
 
 def test_public_names_are_the_same_objects() -> None:
@@ -462,3 +434,17 @@ client.close()
 def test_sdk_takes_a_client_of_httpfast_and_makes_one_itself(package: str, name: str, model: dict[str, object]) -> None:
     needs(package)
     run_aliased(SDK.format(package=package, name=name, model=model))
+
+
+def test_transport_for_httpx_serves_the_alias_too() -> None:
+    run_aliased("""
+import httpx
+
+client = httpx.Client(transport=httpfast.httpx_transport())
+try:
+    client.get("http://127.0.0.1:1/")
+except httpx.ConnectError as error:
+    assert error.request.url == "http://127.0.0.1:1/"
+else:
+    raise AssertionError("connected")
+""")

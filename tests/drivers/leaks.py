@@ -46,11 +46,11 @@ def leak_check() -> Iterator[None]:
     finally:
         gc.unfreeze()
         sys.unraisablehook = previous
-    # Trio keeps the threads that it looks names up in for ten seconds, for the next one.
+    # Trio and AnyIO keep threads that have done their work for some seconds, for the next one.
     running = [
         thread
         for thread in threading.enumerate()
-        if thread not in threads and not thread.name.startswith("Trio thread")
+        if thread not in threads and not thread.name.startswith(("Trio thread", "AnyIO worker thread"))
     ]
     assert not left, f"{len(left)} sockets are left open"
     assert not running, f"threads are left running: {running}"

@@ -64,6 +64,7 @@ from ._url import URL, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._cli import main
     from ._httpx_transport import async_httpx_transport, httpx_transport
     from ._sse import EventSource, ServerSentEvent, SSEError
     from .alias import alias_httpx
@@ -139,6 +140,7 @@ __all__ = [
     "get",
     "head",
     "httpx_transport",
+    "main",
     "options",
     "patch",
     "post",
@@ -158,6 +160,7 @@ _LAZY = {
     "alias_httpx": "alias",
     "async_httpx_transport": "_httpx_transport",
     "httpx_transport": "_httpx_transport",
+    "main": "_cli",
 }
 
 # A public name lives here, wherever its code is: for reprs and pickles, and for libraries that look at it.

@@ -32,7 +32,7 @@ from ._types import AsyncByteStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Generator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Any, Self
@@ -90,6 +90,8 @@ class AsyncClient(BaseClient):
         base_url: what relative URLs are appended to.
         transport: what sends the requests, in place of the network.
         default_encoding: of text for which Content-Type names none; or a callable given the content.
+        sensitive_headers: names of fields that, as Authorization, are dropped when a redirect leads to another origin,
+            such as "X-Api-Key". Beyond httpx.
 
     Raises:
         TypeError, ValueError, InvalidURL: an argument is not one of those.
@@ -117,6 +119,7 @@ class AsyncClient(BaseClient):
         base_url: URLTypes = "",
         transport: AsyncBaseTransport | None = None,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
+        sensitive_headers: Iterable[str] = (),
     ) -> None:
         super().__init__(
             auth=auth,
@@ -130,6 +133,7 @@ class AsyncClient(BaseClient):
             base_url=base_url,
             trust_env=trust_env,
             default_encoding=default_encoding,
+            sensitive_headers=sensitive_headers,
         )
 
         def make_transport(proxy: ProxyTypes | None) -> AsyncBaseTransport:

@@ -18,6 +18,7 @@ from threading import Lock
 
 from ._auth import Auth
 from ._exceptions import RemoteProtocolError
+from ._exchange import shares_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ._request import Request
     from ._response import Response
-    from ._url import URL
 
     Origin = tuple[bytes, bytes, int]
     Parameters = dict[bytes, bytes]
@@ -327,15 +327,7 @@ def _challenged_request(request: Request, response: Response) -> Request | None:
         return request
     url = request.url
     for following in [*[hop.request.url for hop in hops], response.request.url]:
-        if not _shares_credentials(url, following):
+        if not shares_credentials(url, following):
             return None
         url = following
     return response.request
-
-
-def _shares_credentials(url: URL, following: URL) -> bool:
-    """Whether a redirect stays on its origin, or goes to https on the same host: as it is for the fields it keeps."""
-    (scheme, host, port), (to_scheme, to_host, to_port) = url._origin_key, following._origin_key
-    if host != to_host:
-        return False
-    return (scheme, port) == (to_scheme, to_port) or (scheme, port, to_scheme, to_port) == (b"http", 80, b"https", 443)

@@ -19,7 +19,7 @@ from ._url import URL, _parse_cached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from ._response import Response
@@ -103,6 +103,7 @@ class BaseClient:
         base_url: URLTypes = "",
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
+        sensitive_headers: Iterable[str] = (),
     ) -> None:
         # URL text -> what a request needs to go there; emptied when a setting changes.
         self._parts_of: dict[str, Parts] = {}
@@ -117,6 +118,7 @@ class BaseClient:
         self.event_hooks = {} if event_hooks is None else event_hooks
         self._trust_env = trust_env
         self._default_encoding = default_encoding
+        self.sensitive_headers = sensitive_headers
         self._state = ClientState.UNOPENED
 
     # Settings
@@ -160,6 +162,17 @@ class BaseClient:
     @auth.setter
     def auth(self, auth: AuthTypes) -> None:
         self._auth = self._build_auth(auth)
+
+    @property
+    def sensitive_headers(self) -> tuple[str, ...]:
+        """Names of fields that go to no other origin than the caller has named. Assigned: any iterable of names."""
+        return self._sensitive_headers
+
+    @sensitive_headers.setter
+    def sensitive_headers(self, names: Iterable[str]) -> None:
+        if isinstance(names, (str, bytes)):
+            raise TypeError(f"sensitive_headers takes several names, not one {type(names).__name__}")
+        self._sensitive_headers = tuple(names)
 
     @property
     def base_url(self) -> URL:
@@ -332,7 +345,7 @@ class BaseClient:
         if not self._cookies._is_empty:
             host = url._origin_key[1]
             if host:
-                self._cookies._bind(host.decode("ascii"))
+                self._cookies._bind(host.decode("ascii"), is_secure=url.scheme in ("https", "wss"))
 
     def _merge_headers(self, headers: HeaderTypes | None) -> HeaderTypes:
         merged = Headers(self.headers)
@@ -401,11 +414,17 @@ class BaseClient:
             return auth
         if callable(auth):
             return FunctionAuth(func=auth)
-        raise TypeError(f'Invalid "auth" argument: {auth!r}')
+        # What was meant for a password must not be in the message.
+        shown = repr(auth.partition(":")[0]) if isinstance(auth, str) else type(auth).__name__
+        raise TypeError(f'Invalid "auth" argument: {shown}')
 
     def _build_request_auth(self, request: Request, auth: AuthTypes | UseClientDefault | None) -> Auth | None:
         """The scheme for a request: the call's, else the client's, else Basic with the URL's userinfo."""
-        chosen = self._auth if isinstance(auth, UseClientDefault) else self._build_auth(auth)
+        if isinstance(auth, UseClientDefault):
+            # What redirects have led elsewhere is not for the client's auth, also when the caller follows them by hand.
+            chosen = None if "_left_origin" in request.__dict__ else self._auth
+        else:
+            chosen = self._build_auth(auth)
         if chosen is None and request.url._uri_reference.userinfo:
             username, password = request.url.username, request.url.password
             if username or password:
@@ -477,7 +496,7 @@ class BaseClient:
             logger.info(
                 'HTTP Request: %s %s "%s %d %s"',
                 request.method,
-                request.url,
+                request.url if not request.url.userinfo else request.url._masked_text,
                 response.http_version,
                 response.status_code,
                 response.reason_phrase,

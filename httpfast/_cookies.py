@@ -94,11 +94,12 @@ class Cookies(MutableMapping[str, str]):
 
         self.jar.add_cookie_header(RequestAdapter(request))  # type: ignore[arg-type]
 
-    def _bind(self, host: str) -> None:
+    def _bind(self, host: str, *, is_secure: bool = False) -> None:
         """Make the cookies that were set without a domain go to `host` only.
 
         Args:
             host: in A-labels, IPv6 without brackets.
+            is_secure: and only over TLS, as nobody has said that they may go in the clear.
         """
         if self._is_empty:
             return
@@ -111,6 +112,7 @@ class Cookies(MutableMapping[str, str]):
             # A copy: other `Cookies` may hold the same object.
             bound = copy(cookie)
             bound.domain = host
+            bound.secure = bound.secure or is_secure
             try:
                 self.jar.clear("", cookie.path, cookie.name)
             except KeyError:

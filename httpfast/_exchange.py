@@ -10,7 +10,7 @@ It is one generator without IO. It yields steps, and a driver, sync or async, ca
 
 from __future__ import annotations
 
-from ._exceptions import InvalidURL, RemoteProtocolError, TooManyRedirects
+from ._exceptions import InvalidURL, RemoteProtocolError, TooManyRedirects, UnsupportedProtocol
 from ._headers import Headers
 from ._request import Request
 from ._url import URL
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 
     Step = tuple[str, Any, Any]
 
-__all__ = ["AUTHENTICATE", "CLOSE", "DRAIN", "HOOK", "READ", "SEND", "exchange_steps", "is_small", "redirect_request"]
+__all__ = [
+    "AUTHENTICATE",
+    "CLOSE",
+    "DRAIN",
+    "HOOK",
+    "READ",
+    "SEND",
+    "exchange_steps",
+    "is_small",
+    "redirect_request",
+    "shares_credentials",
+]
 
 # What a driver has to do, and what it sends back into the generator.
 AUTHENTICATE = "authenticate"  # give the auth flow a response (None at first): the next request, or None at its end
@@ -40,8 +51,11 @@ _SEE_OTHER = 303
 _FOUND = 302
 _MOVED_PERMANENTLY = 301
 
-# Fields of the request that carry what only its first origin may see (RFC 9110, 15.4 and 17.16.4).
-_OF_ORIGIN = ("Authorization", "Proxy-Authorization")
+# Fields of the request that carry what only its first origin may see (RFC 9110, 15.4); clients may name more.
+_OF_ORIGIN = ("Authorization",)
+
+# Where a redirect may lead, besides on within a scheme of the caller's own.
+_FOLLOWED_SCHEMES = ("http", "https", "ws", "wss")
 
 # Fields that are about the body, and go with it (RFC 9110, 15.4; CVE-2023-45803).
 _OF_BODY = (
@@ -73,6 +87,8 @@ def exchange_steps(
     """
     # The responses that auth flows asked for more after; redirects in between are told by each response's own history.
     history: list[Response] = []
+    # How many those were: they count towards the limit in later rounds, too.
+    detours = 0
     current = request
     if response is None:
         current = yield AUTHENTICATE, None, None
@@ -80,7 +96,9 @@ def exchange_steps(
             raise RuntimeError("The auth flow has ended without yielding a request.")
         _share_timeout(request, current)
     while True:
-        response = yield from _follow(client, current, follow_redirects, list(history), response)
+        hops = list(history)
+        response = yield from _follow(client, current, follow_redirects, hops, detours, response)
+        detours += len(hops) - len(history)
         try:
             current = yield AUTHENTICATE, response, None
             if current is None:
@@ -104,12 +122,17 @@ def _share_timeout(request: Request, other: Request) -> None:
 
 
 def _follow(
-    client: BaseClient, request: Request, follow_redirects: bool, history: list[Response], response: Response | None
+    client: BaseClient,
+    request: Request,
+    follow_redirects: bool,
+    history: list[Response],
+    detours: int,
+    response: Response | None,
 ) -> Generator[Step, Any, Response]:
     """Send a request, and those that redirects ask for. `history` grows by each redirect."""
     hooks = client._event_hooks
     while True:
-        if len(history) > client.max_redirects:
+        if len(history) + detours > client.max_redirects:
             raise TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
         if response is None:
             for hook in hooks["request"]:
@@ -124,13 +147,26 @@ def _follow(
             if not follow_redirects:
                 offer_next_request(client, request, response)
                 return response
-            request = redirect_request(client, request, response)
+            following = redirect_request(client, request, response)
+            _check_scheme(client, request, following)
+            request = following
             history.append(response)
             yield DRAIN, response, None
         except BaseException:
             yield CLOSE, response, None
             raise
         response = None
+
+
+def _check_scheme(client: BaseClient, request: Request, following: Request) -> None:
+    """Let no server have a say in what the caller has mounted beside HTTP, such as files (CVE-2024-2004 and its like).
+
+    Raises:
+        UnsupportedProtocol
+    """
+    scheme = following.url.scheme
+    if client._mounts and scheme not in _FOLLOWED_SCHEMES and scheme != request.url.scheme:
+        raise UnsupportedProtocol(f"Request URL has an unsupported protocol '{scheme}://'.", request=following)
 
 
 def is_small(response: Response) -> bool:
@@ -165,7 +201,8 @@ def redirect_request(client: BaseClient, request: Request, response: Response) -
     """
     method = _redirect_method(request, response)
     url = _redirect_url(request, response)
-    headers = _redirect_headers(request, url, method)
+    is_trusted = shares_credentials(request.url, url)
+    headers = _redirect_headers(request, url, method, () if is_trusted else (*_OF_ORIGIN, *client.sensitive_headers))
     is_bodiless = method != request.method and method == "GET"
     # Those that are bound to no host yet belong to the one that redirects, not to the one it leads to.
     client._bind_cookies(request.url)
@@ -179,6 +216,9 @@ def redirect_request(client: BaseClient, request: Request, response: Response) -
     )
     if not is_bodiless and "_content" in request.__dict__:
         following._content = request._content
+    if not is_trusted or "_left_origin" in request.__dict__:
+        # Whoever sends it by hand: the client's auth is for another origin.
+        following.__dict__["_left_origin"] = True
     return following
 
 
@@ -210,20 +250,21 @@ def _redirect_url(request: Request, response: Response) -> URL:
     return url
 
 
-def _redirect_headers(request: Request, url: URL, method: str) -> Headers:
+def shares_credentials(url: URL, following: URL) -> bool:
+    """Whether a redirect stays on its origin, or goes to https on the same host (RFC 9110, 15.4 and 17.16.4)."""
+    (scheme, host, port), (to_scheme, to_host, to_port) = url._origin_key, following._origin_key
+    if host != to_host:
+        return False
+    return (scheme, port) == (to_scheme, to_port) or (scheme, port, to_scheme, to_port) == (b"http", 80, b"https", 443)
+
+
+def _redirect_headers(request: Request, url: URL, method: str, dropped: tuple[str, ...]) -> Headers:
     headers = Headers(request.headers)
-    before, after = request.url._origin_key, url._origin_key
-    if before != after:
-        # An upgrade to https on the same host keeps its credentials; any other change of origin drops them.
-        is_upgrade = before[1] == after[1] and (before[0], before[2], after[0], after[2]) == (
-            b"http",
-            80,
-            b"https",
-            443,
-        )
-        if not is_upgrade:
-            for name in _OF_ORIGIN:
-                headers.pop(name, None)
+    for name in dropped:
+        headers.pop(name, None)
+    if request.url._origin_key != url._origin_key:
+        # It is for the way to one origin: another scheme alone may lead past the proxy, or through it in a tunnel.
+        headers.pop("Proxy-Authorization", None)
         headers["Host"] = url._host_header.decode("ascii")
     if (headers._get_raw(b"authorization") or b"")[:7].lower() == b"digest ":
         # It answers for the target that it was made for (RFC 7616, 3.4.6). Elsewhere servers refuse it with 400;

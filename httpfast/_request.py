@@ -238,7 +238,7 @@ class Request:
             self.stream = ByteStream(content)
 
     def __repr__(self) -> str:
-        return f"<{self.__class__.__name__}({self.method!r}, {str(self.url)!r})>"
+        return f"<{self.__class__.__name__}({self.method!r}, {self.url._masked_text!r})>"
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _NOT_PICKLED}

@@ -222,7 +222,7 @@ class Response(ResponseBody):
         if self.is_success:
             return self
         kind = _ERROR_KINDS.get(self.status_code // 100, "Invalid status code")
-        lines = [f"{kind} '{self.status_code} {self.reason_phrase}' for url '{self.url}'"]
+        lines = [f"{kind} '{self.status_code} {self.reason_phrase}' for url '{self.url._masked_text}'"]
         if self.has_redirect_location:
             lines.append(f"Redirect location: '{self.headers['location']}'")
         lines.append(

@@ -274,12 +274,16 @@ class URL:
     def __str__(self) -> str:
         return self._text
 
-    def __repr__(self) -> str:
-        """The URL with its password masked."""
+    @property
+    def _masked_text(self) -> str:
+        """The text with its password masked, for logs and messages."""
         parts = self._uri_reference
         username, colon, _ = parts.userinfo.partition(":")
-        authority = f"{username}:[secure]@{parts.netloc}" if colon else parts.authority
-        return f"{type(self).__name__}({parts.text(authority)!r})"
+        return parts.text(f"{username}:[secure]@{parts.netloc}") if colon else self._text
+
+    def __repr__(self) -> str:
+        """The URL with its password masked."""
+        return f"{type(self).__name__}({self._masked_text!r})"
 
 
 class Origin:

@@ -219,11 +219,13 @@ async def _dial_once(
     outer = proxy.context if proxy is not None and proxy.is_secure else None
     context = (outer if endpoint.forwards else route.context) if endpoint.is_secure else None
     name = endpoint.sni_hostname or server_name(endpoint.host)
-    if context is not None and name[:1] in ("", "."):
-        raise ConnectError(f"TLS takes no name like {name!r} (RFC 6066, 3)")
+    if context is not None and not is_address(name) and not all(0 < len(label) < 64 for label in name.split(".")):
+        raise ConnectError(f"TLS takes no name like {name[:64]!r} (RFC 6066, 3)")
 
     host, port = (endpoint.host, endpoint.port) if proxy is None else (proxy.host, proxy.port)
-    stream: Stream[_Connection] = await trace.connect(network, route, host, port, timeout, _ends(timeout, deadline))
+    layer = "socks" if proxy is not None and proxy.is_socks else "connection"
+    ends = _ends(timeout, deadline)
+    stream: Stream[_Connection] = await trace.connect(layer, network, route, host, port, timeout, ends)
     try:
         prefix = "connection"
         if proxy is not None and not endpoint.forwards:

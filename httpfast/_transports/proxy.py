@@ -194,9 +194,12 @@ class ProxyRoute:
                 if not (await ask(login, _read_socks5_choice)).success:
                     raise ProxyError("Invalid username/password")
             command = socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, (host, port))
-            await ask(command, _read_socks5_reply)
+            machine.send(command)
+            await stream.write(machine.data_to_send(), ends)
         except (ProtocolError, SOCKSError) as error:
             raise ProxyError(f"The SOCKS5 proxy's answer is malformed: {error}") from error
+        # The address in it is of no use, and socksio takes a long name there for a malformed one.
+        await _read_socks5_reply(stream, ends)
 
 
 async def _read_head(
@@ -228,24 +231,25 @@ async def _read_socks5_choice(stream: Stream[Any], ends: float) -> bytes:
     return await _read_exactly(stream, 2, ends)
 
 
-async def _read_socks5_reply(stream: Stream[Any], ends: float) -> bytes:
-    """The reply to CONNECT, whose length its address type tells (RFC 1928, 6).
+async def _read_socks5_reply(stream: Stream[Any], ends: float) -> None:
+    """Read the reply to CONNECT, whose length its address type tells, to its end (RFC 1928, 6).
 
     Raises:
-        ProxyError: it says no; what some proxies put behind that is not waited for.
+        ProxyError: it says no; what some proxies put behind that is not waited for. Or it is malformed.
     """
     reply = await _read_exactly(stream, 4, ends)
+    if reply[0] != 5:
+        raise ProxyError(f"The SOCKS5 proxy's answer is malformed: {reply!r}")
     if reply[1] != 0:
         reason = _SOCKS5_REASONS.get(reply[1], f"Reply {reply[1]}")
         raise ProxyError(f"Proxy Server could not connect: {reason}.")
     if reply[3] == 3:
-        reply += await _read_exactly(stream, 1, ends)
-        size = reply[4]
+        size = (await _read_exactly(stream, 1, ends))[0]
     elif reply[3] in (1, 4):
         size = 4 * reply[3]
     else:
         raise ProxyError("The SOCKS5 proxy's reply has an unknown type of address")
-    return reply + await _read_exactly(stream, size + 2, ends)
+    await _read_exactly(stream, size + 2, ends)
 
 
 def _require_socksio() -> None:

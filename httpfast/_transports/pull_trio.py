@@ -318,7 +318,7 @@ class Connection(CarriedConnection):
             nursery.start_soon(listen)
             try:
                 await self._write(octets, self._write_ends(exchange))
-            except (WriteError, WriteTimeout) as error:
+            except Exception as error:
                 errors.append(error)
             nursery.cancel_scope.cancel()
         if errors and not exchange.is_refused:
@@ -537,7 +537,7 @@ def _errors_of_the_system() -> Iterator[None]:
 async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
     """The first of the host's addresses that accepts (RFC 8305). Raises OSError."""
     addresses = interleave(await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM))
-    errors: list[OSError] = []
+    errors: list[Exception] = []
     winners: list[trio.socket.SocketType] = []
     failed = [trio.Event() for _ in addresses]
 
@@ -558,6 +558,11 @@ async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
         except OSError as error:
             errors.append(error)
             failed[index].set()
+            return
+        except Exception as error:
+            # A nursery would make a group of it.
+            errors.insert(0, error)
+            nursery.cancel_scope.cancel()
             return
         if winners:
             sock.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio import sslproto
 from time import monotonic
 
 from .._cext.aio import H1Connection
@@ -94,8 +95,10 @@ class AsyncStream:
             if context is None:
                 transport.set_protocol(connection)
             else:
+                outer = transport.get_extra_info("ssl_object")
                 transport = await self._loop.start_tls(transport, connection, context, server_hostname=name)
-                if transport is None:
+                # Loops tell of no error when the connection was closed before the handshake has begun.
+                if transport is None or transport.get_extra_info("ssl_object") in (None, outer):
                     raise ConnectionError("The connection was closed in its TLS handshake")
             connection.connection_made(transport)
             return connection
@@ -119,8 +122,25 @@ class AsyncStream:
         # From here on the transport owns the socket, and closes it when the handshake fails or is cancelled.
         sock, self._sock = self._sock, None
         create = self._loop.create_unix_connection if self._is_unix else self._loop.create_connection
-        _, protocol = await create(factory, sock=sock, ssl=context, server_hostname=None if context is None else name)
+        try:
+            transport, protocol = await create(
+                factory, sock=sock, ssl=context, server_hostname=None if context is None else name
+            )
+        except BaseException:
+            self._disown(sock)
+            raise
+        if transport.is_closing():
+            self._disown(sock)
         return protocol
+
+    def _disown(self, sock: socket.socket | None) -> None:
+        """See to it that the descriptor of a connection that has failed is closed by its transport only.
+
+        When the peer resets the connection just as it is handed over, uvloop closes the descriptor, but leaves its
+        number in the socket, which would close it once more: another connection's by then.
+        """
+        if sock is not None and not isinstance(self._loop, asyncio.BaseEventLoop):
+            sock.detach()
 
 
 class _Handshake(asyncio.Protocol):
@@ -135,6 +155,8 @@ class _Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        if isinstance(transport, sslproto._SSLProtocolTransport):
+            _mend(transport)
 
     def data_received(self, data: bytes) -> None:
         self._octets += data
@@ -172,6 +194,15 @@ class _Handshake(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _mend(transport: Any) -> None:
+    """Let TLS on top of asyncio's TLS fail as it should.
+
+    CPython before 3.11.8 and 3.12.2 then calls a method with an argument that it does not take (gh-113214).
+    """
+    if sslproto.SSLProtocol._abort.__code__.co_argcount == 1:
+        transport._force_close = lambda error: transport.abort()
 
 
 class AsyncNetwork:

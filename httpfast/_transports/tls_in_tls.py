@@ -7,6 +7,7 @@ octets go through the socket below. The interface is that of sockets, as far as 
 from __future__ import annotations
 
 import ssl
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class TLSSocket:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._timeout = below.gettimeout()
 
     def __getattr__(self, name: str) -> Any:
         """What is told about a TLS connection: `getpeercert`, `version`, `selected_alpn_protocol` and the like."""
@@ -73,8 +75,13 @@ class TLSSocket:
         return self._tls.pending() + self._incoming.pending + self._below.pending()
 
     def settimeout(self, value: float | None) -> None:
-        """Seconds that each read and write below may take; None for no limit."""
+        """Seconds that each call may take, however many octets come meanwhile; None for no limit."""
+        self._timeout = value
         self._below.settimeout(value)
+
+    def gettimeout(self) -> float | None:
+        """What was set."""
+        return self._timeout
 
     def fileno(self) -> int:
         """The descriptor at the bottom."""
@@ -97,13 +104,14 @@ class TLSSocket:
         self._below.close()
 
     def _carry(self, step: Callable[[], _T]) -> _T:
-        """Repeat a step of TLS, carrying octets between it and the socket, until it is done."""
+        """Repeat a step of TLS, carrying octets between it and the socket, until it is done. Raises TimeoutError."""
+        ends = None if self._timeout is None else monotonic() + self._timeout
         while True:
             try:
                 result = step()
             except ssl.SSLWantReadError:
                 self._flush()
-                data = self._receive()
+                data = self._receive(ends)
                 if data:
                     self._incoming.write(data)
                 else:
@@ -117,11 +125,19 @@ class TLSSocket:
                 self._flush()
                 return result
 
-    def _receive(self) -> bytes:
+    def _receive(self, ends: float | None) -> bytes:
+        if ends is not None:
+            left = ends - monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._below.settimeout(left)
         try:
             return self._below.recv(_READ_BYTES)
         except ssl.SSLEOFError:
             return b""
+        finally:
+            if ends is not None:
+                self._below.settimeout(self._timeout)
 
     def _flush(self) -> None:
         if self._outgoing.pending:

@@ -33,15 +33,15 @@ class Trace:
         return await result if hasattr(result, "__await__") else result
 
     async def connect(
-        self, network: Network[Any], route: Route, host: str, port: int, timeout: float | None, ends: float
+        self, layer: str, network: Network[Any], route: Route, host: str, port: int, timeout: float | None, ends: float
     ) -> Stream[Any]:
         """The step that connects."""
         info: dict[str, Any] = {"timeout": timeout, "socket_options": route.socket_options or None}
         if route.uds is not None:
-            name = "connection.connect_unix_socket"
+            name = f"{layer}.connect_unix_socket"
             info = {"path": route.uds, **info}
         else:
-            name = "connection.connect_tcp"
+            name = f"{layer}.connect_tcp"
             info = {"host": host, "port": port, "local_address": route.local_address, **info}
         stream: Stream[Any] = await self.step(name, network.connect, route, host, port, ends, **info)
         return stream
@@ -142,7 +142,11 @@ def _log(name: str, info: Mapping[str, Any]) -> None:
 def _shown(value: object) -> str:
     """A value for the log: without the fields of a response that nobody should read there."""
     if isinstance(value, tuple) and value and isinstance(value[-1], list):
-        from .._headers import mask_sensitive
+        from .._headers import SENSITIVE_FIELDS
 
-        return repr((*value[:-1], list(mask_sensitive(value[-1]))))
+        fields = [
+            (field, b"[secure]" if field.lower().decode("latin-1") in SENSITIVE_FIELDS else content)
+            for field, content in value[-1]
+        ]
+        return repr((*value[:-1], fields))
     return repr(value)

@@ -42,9 +42,14 @@ async def report_steps(
             await progress
         return exchange.http_version, exchange.status_code, exchange.reason_phrase, exchange.fields
 
-    await report.step("http11.send_request_headers", begin, request=request)
-    await report.step("http11.send_request_body", send_body, request=request)
-    await report.step("http11.receive_response_headers", head, request=request)
+    try:
+        await report.step("http11.send_request_headers", begin, request=request)
+        await report.step("http11.send_request_body", send_body, request=request)
+        await report.step("http11.receive_response_headers", head, request=request)
+    except Exception:
+        # There is none, but httpx says so too.
+        await report.step("http11.response_closed", lambda: None)
+        raise
 
 
 class TracedStream(SyncByteStream):

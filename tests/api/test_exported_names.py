@@ -10,20 +10,18 @@ import pytest
 
 import httpfast
 
-# Of httpx 0.28.1, with what is still to come taken away.
+# Of httpx 0.28.1.
 _OF_HTTPX = """
     __description__ __title__ __version__ ASGITransport AsyncBaseTransport AsyncByteStream AsyncClient
     AsyncHTTPTransport Auth BaseTransport BasicAuth ByteStream Client CloseError codes ConnectError ConnectTimeout
     CookieConflict Cookies create_ssl_context DecodingError delete DigestAuth get head Headers HTTPError
-    HTTPStatusError HTTPTransport InvalidURL Limits LocalProtocolError MockTransport NetRCAuth NetworkError options
+    HTTPStatusError HTTPTransport InvalidURL Limits LocalProtocolError main MockTransport NetRCAuth NetworkError options
     patch PoolTimeout post ProtocolError Proxy ProxyError put QueryParams ReadError ReadTimeout RemoteProtocolError
     request Request RequestError RequestNotRead Response ResponseNotRead stream StreamClosed StreamConsumed
     StreamError SyncByteStream Timeout TimeoutException TooManyRedirects TransportError UnsupportedProtocol URL
     USE_CLIENT_DEFAULT WriteError WriteTimeout WSGITransport
 """
 OF_HTTPX = frozenset(_OF_HTTPX.split())
-# httpx has these too; users get an AttributeError until they are there.
-TO_COME = frozenset({"main"})
 # Beyond httpx 0.28.1: `run` and the transports for httpx are this package's own, the others are httpx2's.
 _ADDITIONS = """
     EventSource FunctionAuth Origin SSEError ServerSentEvent alias_httpx async_httpx_transport httpx_transport query run
@@ -36,7 +34,7 @@ def test_all_names_what_httpx_has() -> None:
     names = set(httpfast.__all__)
 
     assert names >= OF_HTTPX
-    assert names - OF_HTTPX <= ADDITIONS | TO_COME
+    assert names - OF_HTTPX <= ADDITIONS
     assert len(httpfast.__all__) == len(names)
 
 
@@ -60,7 +58,7 @@ def test_names_agree_with_an_installed_httpx() -> None:
     if httpx.__version__ != "0.28.1":
         pytest.skip(f"compares with httpx 0.28.1, not {httpx.__version__}")
 
-    assert set(httpx.__all__) == OF_HTTPX | TO_COME
+    assert set(httpx.__all__) == OF_HTTPX
 
 
 def test_modules_that_tools_reach_into_have_the_names_they_use() -> None:
@@ -94,7 +92,20 @@ def test_import_loads_nothing_that_a_plain_request_does_without() -> None:
     names = set(loaded.stdout.split())
 
     assert "httpfast" in names
-    assert not names & {"httpcore", "h11", "certifi", "anyio", "httpx", "h2", "brotli", "zstandard", "uvloop", "idna"}
+    assert not names & {
+        "httpcore",
+        "h11",
+        "certifi",
+        "anyio",
+        "httpx",
+        "h2",
+        "brotli",
+        "zstandard",
+        "uvloop",
+        "idna",
+        "click",
+        "rich",
+    }
     assert not names & {"json", "email", "mimetypes", "zlib", "cookiejar", "dataclasses", "wsproto"}
 
 

@@ -7,8 +7,8 @@ the three that need the Internet. Of the rest,
 - each that fails has to be in `httpx_known_failures.toml`, with its reason, and each that is there has to fail;
 - 98 % of those that use only public names have to pass.
 
-One difference is left out of it: httpfast's default User-Agent is set to httpx's, which a dozen tests of hooks, headers
-and ASGI have in the text that they expect.
+Two differences are left out of it: httpfast's default User-Agent is set to httpx's, which a dozen tests of hooks,
+headers and ASGI have in the text that they expect; and its command line is asked to show secrets, as httpx's does.
 
 The table is made of [[known]] entries: `reason`; `row`, what the table in docs/compatibility.md says under "What"; and
 `tests`, their ids.
@@ -178,6 +178,7 @@ def run(tests: Path, *, aliased: bool) -> dict[str, Any]:
     environment = os.environ | {"PYTHONPATH": path, "HTTPX_SUITE_RESULTS": str(results)}
     if aliased:
         environment["HTTPX_SUITE_USER_AGENT"] = f"python-httpx/{VERSION}"
+        environment["HTTPFAST_SHOW_SECRETS"] = "1"
     done = subprocess.run(
         command, cwd=tests, env=environment, capture_output=True, text=True, timeout=RUN_TIMEOUT, check=False
     )

@@ -22,7 +22,6 @@ FUNCTIONS = [name for name in COMMON if inspect.isfunction(getattr(httpx, name))
 # What differs on purpose: a public name, a member or a parameter -> the row of docs/compatibility.md that
 # says so, by its "What". Nothing else may differ, and all of these have to.
 DIFFERENCES = {
-    "main": "the command line, `httpx.main`",
     "FunctionAuth": "`FunctionAuth`, `Origin`, `query`",
     "Origin": "`FunctionAuth`, `Origin`, `query`",
     "query": "`FunctionAuth`, `Origin`, `query`",

@@ -142,6 +142,35 @@ async def test_all_addresses_dead_is_a_connect_timeout(
     await client.rest()
 
 
+async def test_last_of_fifty_addresses_is_found_and_the_others_are_closed(
+    driver: Driver, resolve: Callable[..., None]
+) -> None:
+    """[POOL-10] The driver's fixture counts the sockets."""
+    with ScriptedPeer([ReadRequest(), Send(OK)]) as peer:
+        resolve(*[REFUSED] * 49, (peer.host, peer.port))
+        client = driver.client(timeout=10)
+
+        assert (await client.get("http://name.example/")).text == "ok"
+
+        assert peer.connections == 1
+    await client.rest()
+
+
+async def test_nothing_grows_with_the_names_that_were_looked_up(driver: Driver, resolve: Callable[..., None]) -> None:
+    """[POOL-10] Names are not kept; of URLs so many, and no more."""
+    resolve(error=socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+    client = driver.client()
+
+    for number in range(1_200):
+        with pytest.raises(httpfast.ConnectError):
+            await client.get(f"http://name{number}.example/")
+    await client.rest()
+
+    assert client.counts == (0, 0)
+    assert client.state.waiting == 0
+    assert len(client.client._parts_of) <= 1_024
+
+
 async def test_unknown_name_is_a_connect_error(driver: Driver, resolve: Callable[..., None]) -> None:
     resolve(error=socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
     client = driver.client()

@@ -113,6 +113,8 @@ async def test_pool_that_fails_when_a_request_ends_raises_in_the_caller(
 async def test_dial_that_fails_with_a_bug_raises_in_the_caller(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("httpfast._transports.push.open_socket", broken)
     monkeypatch.setattr("httpfast._transports.pull.open_socket", broken)
+    if driver.name == "trio":
+        monkeypatch.setattr("httpfast._transports.pull_trio.open_socket", broken)
     client = driver.client(timeout=SECONDS, limits=httpfast.Limits(max_connections=1))
 
     for _ in range(3):

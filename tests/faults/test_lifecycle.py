@@ -39,6 +39,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 ONE = httpfast.Limits(max_connections=1)
 
 
+# Trio tells whoever drops a generator so; here it is the test that does.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("is_begun", [False, True], ids=["unread", "half read"])
 async def test_response_dropped_without_closing_gives_its_slot_back(
     driver: Driver, embedded: Origin, is_begun: bool

@@ -143,7 +143,9 @@ class AsyncPool:
             connection = await self._wait_in_line(key, timeouts, deadline, fresh, trace)
             if connection.is_closed:
                 # It died between the turn of the loop that handed it over and this one.
-                continue
+                if connection.served:
+                    continue
+                raise ConnectError("The connection was closed as soon as it was made")
             if not (fresh and connection.served):
                 return connection
             # One that came free is not what was asked for: its place is.
@@ -363,19 +365,20 @@ class Pool:
         while True:
             with self._lock:
                 waiter = self.state.enter(key, fresh)
-                if not waiter.may_dial:
-                    waiter.wake = allocate_lock()
-                    waiter.wake.acquire()
-            self._close_discarded()
-            self._drop_orphans()
-            if waiter.wake is not None:
-                self._wait(waiter, time_left(timeouts.get("pool"), deadline))
-            if closings != self._closings:
+            try:
+                self._close_discarded()
+                self._drop_orphans()
+                if not waiter.may_dial and waiter.connection is None:
+                    self._wait(waiter, time_left(timeouts.get("pool"), deadline))
+                if closings != self._closings:
+                    raise closed_error()
+            except BaseException:
+                # PoolTimeout, KeyboardInterrupt, MemoryError: what it may have got meanwhile is the next one's.
                 self._leave(waiter)
-                raise closed_error()
+                raise
             connection: ThreadConnection | None = waiter.connection  # type: ignore[assignment]
             if connection is None:
-                return self._dial(waiter, timeouts.get("connect"), deadline, closings, trace or dial_trace())
+                return self._dial(waiter, timeouts.get("connect"), deadline, closings, trace)
             if not (connection.is_closed or (fresh and connection.served)):
                 return connection
             # It died on its way here, or came free and is not what was asked for: its place is.
@@ -383,12 +386,17 @@ class Pool:
 
     def release(self, connection: ThreadConnection) -> None:
         """The thread is through with a connection, whose exchange is complete."""
-        if not connection.finished():
+        try:
+            if not connection.finished():
+                self.drop(connection)
+                return
+            turn = release_under(self._lock, self.state, connection)
+        except BaseException:
+            # MemoryError, KeyboardInterrupt: whatever state it is in, its place is free.
             self.drop(connection)
-            return
-        turn = release_under(self._lock, self.state, connection)
+            raise
         if turn is not None:
-            turn.wake.release()
+            _wake(turn)
         if self.state.discarded:
             self._close_discarded()
         if self._orphans:
@@ -401,7 +409,7 @@ class Pool:
             self._open.discard(connection)
             turn = self.state.drop(connection)
         if turn is not None:
-            turn.wake.release()
+            _wake(turn)
         self._drop_orphans()
 
     def drop_from_finaliser(self, connection: ThreadConnection) -> None:
@@ -421,7 +429,7 @@ class Pool:
             with self._lock:
                 turn = self.state.drop(connection)
             if turn is not None:
-                turn.wake.release()
+                _wake(turn)
 
     def forget(self) -> None:
         """In a child process: let go of the sockets, which are the parent's too, without a word to the peers."""
@@ -436,16 +444,19 @@ class Pool:
 
     def _wait(self, waiter: Waiter, limit: float | None) -> None:
         """Block until it is the waiter's turn. Raises PoolTimeout."""
-        try:
-            is_served = waiter.wake.acquire(timeout=-1 if limit is None else min(limit, TIMEOUT_MAX))
-            with self._lock:
-                # Served between the end of the wait and here: then that stands.
-                if is_served or waiter.connection is not None or waiter.may_dial:
-                    return
-                self.state.leave(waiter)
-        except BaseException:
-            self._leave(waiter)
-            raise
+        woken = allocate_lock()
+        woken.acquire()
+        with self._lock:
+            # It may have been its turn since it entered, when nobody could have woken it.
+            if waiter.may_dial or waiter.connection is not None:
+                return
+            waiter.wake = woken
+        is_served = woken.acquire(timeout=-1 if limit is None else min(limit, TIMEOUT_MAX))
+        with self._lock:
+            # Served between the end of the wait and here: then that stands.
+            if is_served or waiter.connection is not None or waiter.may_dial:
+                return
+            self.state.leave(waiter)
         raise pool_timeout()
 
     def _leave(self, waiter: Waiter) -> None:
@@ -458,7 +469,7 @@ class Pool:
             elif waiter.may_dial:
                 turn = self.state.vacate(waiter.origin)
         if turn is not None:
-            turn.wake.release()
+            _wake(turn)
         self._drop_orphans()
 
     def _drop_orphans(self) -> None:
@@ -470,13 +481,13 @@ class Pool:
             self.drop(connection)
 
     def _dial(
-        self, waiter: Waiter, timeout: float | None, deadline: float, closings: int, trace: Trace
+        self, waiter: Waiter, timeout: float | None, deadline: float, closings: int, trace: Trace | None
     ) -> ThreadConnection:
-        from .pull import BlockingNetwork
-
         try:
+            from .pull import BlockingNetwork
+
             endpoint = Endpoint(waiter.origin.key, self.route)
-            connection = run(dial(BlockingNetwork(), self.route, endpoint, timeout, deadline, trace))
+            connection = run(dial(BlockingNetwork(), self.route, endpoint, timeout, deadline, trace or dial_trace()))
             with self._lock:
                 is_late = closings != self._closings
                 if not is_late:
@@ -490,7 +501,7 @@ class Pool:
             with self._lock:
                 turn = self.state.vacate(waiter.origin)
             if turn is not None:
-                turn.wake.release()
+                _wake(turn)
             raise
         return connection
 
@@ -501,3 +512,9 @@ class Pool:
             self._open.difference_update(discarded)
         for connection in discarded:
             connection.close()
+
+
+def _wake(turn: Waiter) -> None:
+    """It is a thread's turn. One that does not wait yet will find out by itself."""
+    if turn.wake is not None:
+        turn.wake.release()

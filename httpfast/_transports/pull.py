@@ -161,7 +161,8 @@ def _close_half_made(error: BaseException) -> None:
     while trace is not None:
         made = trace.tb_frame.f_locals.get("self")
         if isinstance(made, SSLSocket):
-            made.close()
+            # Its own method may miss attributes that it has not been given yet.
+            socket.SocketType.close(made)
         trace = trace.tb_next
 
 

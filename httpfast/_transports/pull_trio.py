@@ -381,6 +381,9 @@ class Connection(CarriedConnection):
 
     def _take(self, exchange: Exchange, data: bytes, *, is_truncation: bool = False) -> None:
         self.receive(exchange, data, is_truncation)
+        if not data and not exchange.is_complete:
+            # An engine that is dead already has nothing more to say about the end.
+            raise ReadError("The connection was closed")
         if exchange.is_complete:
             self._pool.release(self)
 

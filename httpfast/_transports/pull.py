@@ -48,22 +48,6 @@ class Connection(BlockingConnection):
         return socket_info(self.sock, info)
 
 
-class SecureConnection(Connection):
-    """One over TLS, which reads records whole: octets may wait in it that the socket does not show."""
-
-    __slots__ = ()
-
-    def finished(self) -> bool:
-        """See `BlockingConnection`. What has come behind the response was not asked for: never read on."""
-        if not super().finished():
-            return False
-        sock: Any = self.sock
-        if sock.pending():
-            self.abandon()
-            return False
-        return True
-
-
 class BlockingStream:
     """A socket on its way to become a connection; a `Stream` whose methods never suspend.
 
@@ -109,7 +93,7 @@ class BlockingStream:
         """See `Stream`."""
         if context is not None:
             await self.secure(context, name, ends)
-        return SecureConnection(self.sock) if hasattr(self.sock, "pending") else Connection(self.sock)
+        return Connection(self.sock)
 
     def close(self) -> None:
         """See `Stream`."""

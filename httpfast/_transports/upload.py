@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from .._cext.plain import PIECE_BYTES
 from .._content import finish_iterator
 from .._types import AsyncByteStream, SyncByteStream
@@ -57,7 +59,7 @@ async def upload_async(connection: Connection, exchange: Exchange, stream: Async
 def send_body(connection: ThreadConnection, exchange: Exchange, stream: SyncByteStream) -> None:
     """Send the body of a request whose head is out, for as long as the peer wants it."""
     if exchange.expects_continue:
-        connection.wait_continue(exchange, CONTINUE_TIMEOUT)
+        connection.wait_continue(exchange, _continue_timeout(exchange))
     if exchange.is_refused:
         return
     for piece in _pieces(stream):
@@ -69,7 +71,7 @@ def send_body(connection: ThreadConnection, exchange: Exchange, stream: SyncByte
 async def send_body_async(connection: Connection, exchange: Exchange, stream: AsyncByteStream) -> None:
     """Send the body of a request whose head is out, for as long as the peer wants it."""
     if exchange.expects_continue:
-        progress = connection.wait_continue(exchange, CONTINUE_TIMEOUT)
+        progress = connection.wait_continue(exchange, _continue_timeout(exchange))
         if progress is not None:
             await progress
     if exchange.is_refused:
@@ -85,6 +87,11 @@ async def send_body_async(connection: Connection, exchange: Exchange, stream: As
     finally:
         await finish_iterator(pieces)
     connection.end_body(exchange)
+
+
+def _continue_timeout(exchange: Exchange) -> float:
+    """Seconds to wait for 100 Continue: no longer than the exchange may take."""
+    return min(CONTINUE_TIMEOUT, max(exchange.deadline - monotonic(), 0.0))
 
 
 def _cut(chunk: bytes) -> Iterator[bytes]:

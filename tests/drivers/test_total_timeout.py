@@ -171,9 +171,6 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 async def test_call_ends_in_time(request: pytest.FixtureRequest, driver: Driver, name: str) -> None:
     """POOL-08"""
-    if name == "no 100 Continue" and driver.name != "trio":
-        marker = pytest.mark.xfail(strict=True, reason="the wait for 100 Continue does not look at the deadline")
-        request.applymarker(marker)
     if CASES[name].way == "socks":
         pytest.importorskip("socksio", reason="socksio is not installed")
 

@@ -49,6 +49,7 @@ cdef class H1Connection(PooledConnection):
 
     # Writing under backpressure.
     cdef bytes deferred                    # a request to be written at the end of the turn, or None
+    cdef object failure                    # what a write of ours has failed with, or None
     cdef bint is_buffered                  # the transport may hold octets that the system has not taken yet
     cdef bint writing_paused
     cdef object drained                    # future of whoever waits for room, or None

@@ -3,18 +3,26 @@
 Every callback is guarded: an exception inside one would close the transport and wake nobody, so it is turned into the
 failure of the exchange under way.
 """
+import os
 import ssl
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.errno cimport errno
 
 from .clock cimport monotonic
 from .exchange cimport Exchange
 from .h1 cimport SEND_DONE, SEND_IDLE, UNTIL_CLOSE, H1Engine
 from .headers cimport method_bytes
 from .pool cimport PooledConnection, PoolState, Waiter
-from .sockets cimport HTTPFAST_RAW_SOCKETS, httpfast_has_input, httpfast_send
+from .sockets cimport (
+    HTTPFAST_RAW_SOCKETS,
+    httpfast_has_input,
+    httpfast_interrupted,
+    httpfast_send,
+    httpfast_would_block,
+)
 
 from httpfast._exceptions import ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
 
@@ -139,7 +147,7 @@ cdef class H1Connection(PooledConnection):
             self.timer.cancel()
             self.timer = None
         if self.exchange is not None:
-            self.fail(self.loss(error))
+            self.fail(self.loss(self.failure if error is None else error))
         if self.drained is not None:
             self.resume_writing()
         self.transport = None
@@ -342,7 +350,13 @@ cdef class H1Connection(PooledConnection):
                 written = httpfast_send(self.fd, PyBytes_AS_STRING(octets), size)
                 if written == size:
                     return 0
-                # Whatever was in its way (a full buffer, an error), the transport knows what to do about it.
+                if written < 0 and not httpfast_would_block() and not httpfast_interrupted():
+                    # Not for the transport to find out: uvloop may write what it holds to the next connection that is
+                    # given the same descriptor.
+                    self.failure = OSError(errno, os.strerror(errno))
+                    self.abort()
+                    return 0
+                # A full buffer: the transport waits for room.
                 if written > 0:
                     octets = octets[written:]
         self.is_buffered = True

@@ -61,6 +61,9 @@ cdef class BlockingConnection(PooledConnection):
         self.view = PyMemoryView_FromMemory(self.buffer, READ_BYTES, WRITABLE)
         if self.is_raw:
             sock.settimeout(None)
+        if self.is_secure:
+            # By way of its inner object where there is one: an SSLSocket's own method costs ten times as much.
+            self.pending = (sock._sslobj if isinstance(sock, ssl.SSLSocket) else sock).pending
         self.recv_into = sock.recv_into
         self.send_some = sock.send
 
@@ -175,7 +178,8 @@ cdef class BlockingConnection(PooledConnection):
     def finished(self):
         """The thread is through with an exchange that is complete. True when the connection can serve another."""
         self.in_use = False
-        if self.is_closed or not self.engine.can_reuse():
+        # TLS reads records whole: octets that nobody asked for may wait in it and not show on the socket.
+        if self.is_closed or not self.engine.can_reuse() or (self.pending is not None and self.pending()):
             self.is_closed = True
             self.sock.close()
             return False

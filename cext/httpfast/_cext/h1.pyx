@@ -207,6 +207,9 @@ cdef class H1Engine:
             self.receiving = DEAD
             raise LocalProtocolError("Too much data for declared Content-Length (RFC 9112, 6.2)")
         self.send_missing -= size
+        if self.send_missing == 0:
+            # All of it is out: an answer that comes before `send_end` is not an early one.
+            self.sending = SEND_DONE
         return octets
 
     cpdef bytes send_end(self):

@@ -222,6 +222,8 @@ async def _dial_once(
     if context is not None and not is_address(name) and not all(0 < len(label) < 64 for label in name.split(".")):
         raise ConnectError(f"TLS takes no name like {name[:64]!r} (RFC 6066, 3)")
 
+    if proxy is not None:
+        proxy.check_host(endpoint.host)
     host, port = (endpoint.host, endpoint.port) if proxy is None else (proxy.host, proxy.port)
     layer = "socks" if proxy is not None and proxy.is_socks else "connection"
     ends = _ends(timeout, deadline)

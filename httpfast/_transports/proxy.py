@@ -136,6 +136,15 @@ class ProxyRoute:
         given = {name for _, name, _ in fields}
         return target, (*(field for field in self._fields if field[1] not in given), *fields)
 
+    def check_host(self, host: str) -> None:
+        """Refuse a host that the proxy cannot be asked for, before there is a connection.
+
+        Raises:
+            LocalProtocolError: its name is too long for SOCKS5 (RFC 1928, 5).
+        """
+        if self.is_socks and not is_address(host) and len(host) > _MAX_SOCKS_TEXT:
+            raise LocalProtocolError("The host's name is too long for SOCKS5")
+
     async def tunnel(self, stream: Stream[Any], host: str, port: int, ends: float, trace: Trace) -> str:
         """Have the proxy connect the stream to a host. Returns the layer whose events go on.
 
@@ -173,8 +182,6 @@ class ProxyRoute:
         """Ask for a connection by SOCKS5 (RFC 1928), with user and password if there are any (RFC 1929)."""
         from socksio import ProtocolError, SOCKSError, socks5
 
-        if not is_address(host) and len(host) > _MAX_SOCKS_TEXT:
-            raise LocalProtocolError("The host's name is too long for SOCKS5")
         machine = socks5.SOCKS5Connection()
 
         async def ask(request: Any, reply: Callable[[Stream[Any], float], Awaitable[bytes]]) -> Any:

@@ -113,6 +113,8 @@ async def upload(client: Caller, url: str) -> None:
 @pytest.mark.parametrize("is_kept", [False, True], ids=["new", "kept"])
 @pytest.mark.parametrize("scenario", [get, upload], ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("layer", ["plain", "tls"])
+# The blocking client has tests of its own for this: test_interrupts.py.
+@pytest.mark.parametrize("driver", ["asyncio", "uvloop", "trio"], indirect=True)
 async def test_error_in_every_call_on_a_loop_leaves_nothing_behind(
     driver: Driver,
     embedded_server: EmbeddedServer,
@@ -123,8 +125,6 @@ async def test_error_in_every_call_on_a_loop_leaves_nothing_behind(
     error: str,
 ) -> None:
     """POOL-09"""
-    if not driver.is_async:
-        pytest.skip("test_interrupts.py has the blocking client")
     url = embedded_server.tls_url if layer == "tls" else embedded_server.url
     # After a failed write an answer is awaited, which here does not come: the peer knows nothing of the failure.
     timeout = httpfast.Timeout(5, read=0.1, connect=0.2)

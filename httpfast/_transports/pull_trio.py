@@ -314,7 +314,8 @@ class Connection(CarriedConnection):
         async def listen() -> None:
             try:
                 while not exchange.is_refused:
-                    await self._read(exchange, NEVER)
+                    # How long that may take is for the write to say.
+                    await self._read(exchange, NEVER, NEVER)
             except Exception as error:
                 errors.append(error)
             nursery.cancel_scope.cancel()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from .._exceptions import ReadError, ReadTimeout
 from .._types import AsyncByteStream
-from .connector import NEVER
+from .connector import NEVER, connect_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from typing import Any, Self, TypeAlias
 
     from .._cext.exchange import Exchange
@@ -101,6 +104,31 @@ class AsyncNetworkStream:
         progress = self._connection.write_raw(buffer, NEVER if timeout is None else timeout)
         if progress is not None:
             await progress
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> AsyncNetworkStream:
+        """Put TLS on an upgraded connection, as the client. What is returned is to be used from then on.
+
+        Args:
+            server_hostname: for SNI and the certificate check.
+            timeout: seconds; None for no limit.
+
+        Raises:
+            ConnectTimeout, ConnectError: the connection is closed.
+            ReadError: it is not an upgraded one, or octets have come already.
+        """
+        if not self._exchange.is_tunnel or self._rest or self._exchange.unread_bytes:
+            raise ReadError("Only an upgraded connection without unread octets can go on over TLS")
+        ends = NEVER if timeout is None else monotonic() + timeout
+        try:
+            await self._connection.start_tls(ssl_context, server_hostname or "", ends)
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, OSError):
+                raise connect_error(error) from error
+            raise
+        return self
 
     async def aclose(self) -> None:
         """Close the connection."""

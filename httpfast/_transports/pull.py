@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from .._cext.blocking import BlockingConnection
 from .._exceptions import ReadError
 from .._types import SyncByteStream
-from .connector import ATTEMPT_DELAY, NEVER, Route, interleave, is_address, open_socket
+from .connector import ATTEMPT_DELAY, NEVER, Route, connect_error, interleave, is_address, open_socket, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class BlockingStream:
         sock: connected. The stream owns it.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock: AnySocket = sock
+    def __init__(self, sock: AnySocket) -> None:
+        self.sock = sock
 
     async def read(self, max_bytes: int, ends: float) -> bytes:
         """See `Stream`."""
@@ -316,6 +316,34 @@ class NetworkStream:
             WriteTimeout, WriteError
         """
         self._connection.write_raw(buffer, NEVER if timeout is None else timeout)
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> NetworkStream:
+        """Put TLS on an upgraded connection, as the client. What is returned is to be used from then on.
+
+        Args:
+            server_hostname: for SNI and the certificate check.
+            timeout: seconds; None for no limit.
+
+        Raises:
+            ConnectTimeout, ConnectError: the connection is closed.
+            ReadError: it is not an upgraded one, or octets have come already.
+        """
+        connection, exchange = self._connection, self._exchange
+        if not exchange.is_tunnel or self._rest or exchange.unread_bytes:
+            raise ReadError("Only an upgraded connection without unread octets can go on over TLS")
+        stream = BlockingStream(connection.sock)
+        try:
+            run(stream.secure(ssl_context, server_hostname or "", NEVER if timeout is None else monotonic() + timeout))
+        except BaseException as error:
+            stream.close()
+            connection.close()
+            if isinstance(error, OSError):
+                raise connect_error(error) from error
+            raise
+        connection.take_over(stream.sock)
+        return self
 
     def close(self) -> None:
         """Close the connection."""

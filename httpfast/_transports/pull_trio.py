@@ -293,6 +293,10 @@ class Connection(CarriedConnection):
         """The octets under a response."""
         return AsyncNetworkStream(self, exchange)
 
+    async def start_tls(self, context: ssl.SSLContext, name: str, ends: float) -> None:
+        """Put TLS on an upgraded connection. Raises OSError."""
+        await self._stream.secure(context, name, ends)
+
     def get_extra_info(self, info: str) -> Any:
         """See `AsyncNetworkStream.get_extra_info`."""
         return self._stream.get_extra_info(info)

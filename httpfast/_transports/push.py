@@ -37,6 +37,24 @@ class Connection(H1Connection, asyncio.BufferedProtocol):
         """The octets under a response."""
         return AsyncNetworkStream(self, exchange)
 
+    async def start_tls(self, context: ssl.SSLContext, name: str, ends: float) -> None:
+        """Put TLS on an upgraded connection. Raises OSError."""
+        below = self.transport
+        if below is None:
+            raise ConnectionError("The connection is closed")
+        try:
+            async with _until(ends):
+                loop = asyncio.get_running_loop()
+                transport = await loop.start_tls(below, self, context, server_hostname=name)
+            if transport is None:
+                raise ConnectionError("The connection was closed in its TLS handshake")
+        except BaseException:
+            # Loops tell only the layer of TLS, of which nothing has come.
+            below.abort()
+            self.connection_lost(None)
+            raise
+        self.connection_made(transport)
+
     def get_extra_info(self, info: str) -> Any:
         """See `AsyncNetworkStream.get_extra_info`."""
         return None if self.transport is None else _transport_info(self.transport, info)

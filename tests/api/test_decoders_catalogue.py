@@ -25,8 +25,8 @@ from tests.peers import Call, PeerConnection, ReadRequest, ScriptedPeer, ScriptE
 if TYPE_CHECKING:
     from tests.drivers.facade import Driver
 
-brotli = pytest.importorskip("brotli")
-zstandard = pytest.importorskip("zstandard")
+brotli = pytest.importorskip("brotli", reason="brotli, which makes the bodies, is not installed")
+zstandard = pytest.importorskip("zstandard", reason="zstandard, which makes the bodies, is not installed")
 
 MEBIBYTE = 1 << 20
 BOMB_BYTES = 64 * MEBIBYTE

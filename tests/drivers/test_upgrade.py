@@ -7,11 +7,11 @@ import threading
 import pytest
 
 import httpfast
-from bench.server import content
+from bench.server import Certificates, content
 
 from ..conftest import Origin
-from ..peers import Close, Expect, ReadRequest, Reset, ScriptedPeer, Send, Stall, WaitFor
-from .facade import Caller, Driver, Network
+from ..peers import Close, Expect, ReadRequest, Reset, ScriptedPeer, Send, Stall, StartTLS, WaitFor
+from .facade import Caller, Driver, Network, settle
 
 ASK = {"Upgrade": "echo", "Connection": "Upgrade"}
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
@@ -37,6 +37,39 @@ async def test_tunnel_carries_raw_octets_both_ways(driver: Driver, embedded: Ori
     await client.rest()
 
     assert client.counts == (0, 0)
+
+
+async def test_tunnel_goes_on_over_tls(driver: Driver, ca: Certificates) -> None:
+    script = [ReadRequest(), Send(SWITCH), StartTLS(ca.server_context()), Expect(b"hello"), Send(b"there"), Close()]
+    with ScriptedPeer(script) as peer:
+        client = driver.client()
+
+        response = await open_tunnel(client, peer.url, "upgrade")
+        network = Network(response)
+        network.stream = await settle(network.stream.start_tls(ca.client_context(), "localhost", 5))
+        assert network.stream.get_extra_info("ssl_object").version().startswith("TLS")
+        await network.write(b"hello")
+        assert await network.read_exactly(5) == b"there"
+        await client.close_response(response)
+        await client.rest()
+
+        assert client.counts == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["wrong.example", "stalled"])
+async def test_tunnel_whose_tls_fails_is_closed(driver: Driver, ca: Certificates, name: str) -> None:
+    step = Stall() if name == "stalled" else StartTLS(ca.server_context(), may_fail=True)
+    with ScriptedPeer([ReadRequest(), Send(SWITCH), step]) as peer:
+        client = driver.client()
+
+        response = await open_tunnel(client, peer.url, "upgrade")
+        stream = Network(response).stream
+        with pytest.raises(httpfast.ConnectTimeout if name == "stalled" else httpfast.ConnectError):
+            await settle(stream.start_tls(ca.client_context(), name, 0.3 if name == "stalled" else 5))
+        await client.close_response(response)
+        await client.rest()
+
+        assert client.counts == (0, 0)
 
 
 async def test_octets_behind_the_101_head_belong_to_the_tunnel(driver: Driver) -> None:

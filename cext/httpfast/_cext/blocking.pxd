@@ -30,6 +30,7 @@ cdef class BlockingConnection(PooledConnection):
     cdef double receive_limit, send_limit      # the timeouts that the socket has now
 
     cdef int start(self, Exchange exchange) except -1
+    cpdef take_over(self, sock)
     cpdef read_response(self, Exchange exchange)
     cdef int write(self, bytes octets) except -1
     cdef void note_written(self) noexcept

@@ -53,12 +53,16 @@ cdef class BlockingConnection(PooledConnection):
 
     def __init__(self, sock):
         self.engine = H1Engine.__new__(H1Engine)
+        self.view = PyMemoryView_FromMemory(self.buffer, READ_BYTES, WRITABLE)
+        self.take_over(sock)
+
+    cpdef take_over(self, sock):
+        """Go on over this socket, which stands in the place of the one before: TLS was put on that."""
         self.sock = sock
         self.fd = sock.fileno()
         self.is_secure = isinstance(sock, ssl.SSLSocket) or not isinstance(sock, socket.socket)
         self.is_raw = HTTPFAST_RAW_SOCKETS and not self.is_secure
         self.receive_limit = self.send_limit = -1
-        self.view = PyMemoryView_FromMemory(self.buffer, READ_BYTES, WRITABLE)
         if self.is_raw:
             sock.settimeout(None)
         if self.is_secure:

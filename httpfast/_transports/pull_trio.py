@@ -307,6 +307,8 @@ class Connection(CarriedConnection):
     async def _write_piece(self, exchange: Exchange, data: bytes) -> None:
         """Write a piece of the body, unless an answer comes before its end (RFC 9112, 9.5)."""
         await self._flush(exchange)
+        if not data:
+            return
         if not self._stream.is_secure and self.is_readable():
             # It is there already, which a write that does not have to wait would not notice.
             await self._read(exchange, exchange.read_timeout)

@@ -15,7 +15,7 @@ from ._base_client import (
     warn_of_cookies,
 )
 from ._cext.plain import is_finished, originals, ready_request
-from ._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
+from ._config import DEFAULT_HTTP2_WINDOW, DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
 from ._defaults import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
@@ -65,6 +65,11 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
+async def _call(hooks: list[Callable[[Response], Any]], response: Response) -> None:
+    for hook in hooks:
+        await hook(response)
+
+
 class AsyncClient(BaseClient):
     """An HTTP client: settings, cookies and connections that requests share. For asyncio and loops with its interface.
 
@@ -76,8 +81,8 @@ class AsyncClient(BaseClient):
         verify: True to check certificates against certifi's bundle, False not to, or a context.
         cert: a client certificate: path, or (certificate, key[, password]).
         trust_env: obey environment variables.
-        http1: speak HTTP/1.1.
-        http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
+        http1: speak HTTP/1.1 where the server does not speak HTTP/2.
+        http2: speak HTTP/2 where the server does. Without http1: always, also to http:// URLs.
         proxy: the URL of an http, https, socks5 or socks5h proxy, or a `Proxy`, for all requests. Left out, environment
             variables may name some: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, and NO_PROXY for what goes without.
         mounts: transports for URLs that match a pattern, such as "https://", "all://*.example.org", "all://10.0.0.0/8";
@@ -86,12 +91,13 @@ class AsyncClient(BaseClient):
         follow_redirects: follow them unless a call says otherwise.
         limits: how many connections.
         max_redirects: how many redirects one call follows.
-        event_hooks: coroutine functions by "request" and "response".
+        event_hooks: coroutine functions by "request", "response" and, beyond httpx, "informational".
         base_url: what relative URLs are appended to.
         transport: what sends the requests, in place of the network.
         default_encoding: of text for which Content-Type names none; or a callable given the content.
         sensitive_headers: names of fields that, as Authorization, are dropped when a redirect leads to another origin,
             such as "X-Api-Key". Beyond httpx.
+        http2_keepalive, http2_window: see the transport. Beyond httpx.
 
     Raises:
         TypeError, ValueError, InvalidURL: an argument is not one of those.
@@ -120,6 +126,8 @@ class AsyncClient(BaseClient):
         transport: AsyncBaseTransport | None = None,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
         sensitive_headers: Iterable[str] = (),
+        http2_keepalive: float | None = None,
+        http2_window: int = DEFAULT_HTTP2_WINDOW,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -138,7 +146,15 @@ class AsyncClient(BaseClient):
 
         def make_transport(proxy: ProxyTypes | None) -> AsyncBaseTransport:
             return AsyncHTTPTransport(
-                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
+                verify=verify,
+                cert=cert,
+                trust_env=trust_env,
+                http1=http1,
+                http2=http2,
+                limits=limits,
+                proxy=proxy,
+                http2_keepalive=http2_keepalive,
+                http2_window=http2_window,
             )
 
         self._set_transports(transport, mounts, proxy, make_transport)
@@ -388,6 +404,9 @@ class AsyncClient(BaseClient):
         body = request.__dict__.get("stream")
         if body is not None and not isinstance(body, AsyncByteStream):
             raise RuntimeError("Attempted to send a sync request with an AsyncClient instance.")
+        hooks = self._event_hooks.get("informational")
+        if hooks:
+            request.extensions = {"informational": partial(_call, hooks), **request.extensions}
         started = perf_counter()
         try:
             response = await transport.handle_async_request(request)

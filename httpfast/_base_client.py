@@ -144,7 +144,11 @@ class BaseClient:
 
     @property
     def event_hooks(self) -> dict[str, list[Callable[..., Any]]]:
-        """Functions called with each "request" before it is sent, and each "response" when its head is there."""
+        """Functions called with each "request" before it is sent, and each "response" when its head is there.
+
+        Beyond httpx, "informational" ones are called with each response of status 1xx, such as 103 Early Hints, as soon
+        as it has come; 100 Continue is not told.
+        """
         return self._event_hooks
 
     @event_hooks.setter
@@ -153,6 +157,8 @@ class BaseClient:
             "request": list(event_hooks.get("request", [])),
             "response": list(event_hooks.get("response", [])),
         }
+        if "informational" in event_hooks:
+            self._event_hooks["informational"] = list(event_hooks["informational"])
 
     @property
     def auth(self) -> Auth | None:

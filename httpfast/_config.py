@@ -206,5 +206,8 @@ class Proxy:
 
 
 DEFAULT_TIMEOUT_CONFIG = Timeout(5.0)
+# Octets that a server may send ahead on a stream of HTTP/2: 4 MiB, 40 ms at 100 MB/s.
+DEFAULT_HTTP2_WINDOW = 4_194_304
+
 DEFAULT_LIMITS = Limits(max_connections=100, max_keepalive_connections=20)
 DEFAULT_MAX_REDIRECTS = 20

@@ -44,7 +44,13 @@ def _make_extensions(response: Response) -> dict[str, Any]:
     head = response._head
     if head is None:
         return {}
-    extensions = {"http_version": head.http_version, "reason_phrase": head.reason_phrase}
+    extensions: dict[str, Any] = {"http_version": head.http_version}
+    if head.stream_id:
+        extensions["stream_id"] = head.stream_id
+    else:
+        extensions["reason_phrase"] = head.reason_phrase
+    if head.informational is not None:
+        extensions["informational"] = head.informational
     if response._connection is not None:
         extensions["network_stream"] = response._connection.network_stream(head)
     return extensions
@@ -62,7 +68,8 @@ class Response(ResponseBody):
         json: a value to be the body as JSON.
         stream: the body as a transport gives it. No field is added then.
         request: what was answered.
-        extensions: what the transport tells: `http_version`, `reason_phrase`, `network_stream`, `stream_id`.
+        extensions: what the transport tells: `http_version`, `reason_phrase` (HTTP/1), `stream_id` (HTTP/2),
+            `informational` ((status, fields) pairs of the 1xx responses before it), `network_stream`.
         history: the responses that led here, oldest first.
         default_encoding: the text encoding where Content-Type names none; or a callable that is given the content and
             returns it.

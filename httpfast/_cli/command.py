@@ -183,7 +183,7 @@ def _complete_field(context: click.Context, parameter: click.Parameter, incomple
 )
 @click.option("--follow-redirects", is_flag=True, help="Follow redirects.")
 @click.option("--no-verify", "verify", is_flag=True, default=True, flag_value=False, help="Do not check certificates.")
-@click.option("--http2", is_flag=True, help="Speak HTTP/2 with servers that do; until it is built, HTTP/1.1.")
+@click.option("--http2", is_flag=True, help="Speak HTTP/2 with servers that do.")
 @click.option(
     "--download",
     metavar="FILE",

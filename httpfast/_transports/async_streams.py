@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .._exceptions import ReadError, ReadTimeout
+from .._exceptions import ProtocolError, ReadError, ReadTimeout, WriteError
 from .._types import AsyncByteStream
-from .connector import NEVER, connect_error
+from .connector import NEVER, connect_error, has_news
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeAlias
 
     from .._cext.exchange import Exchange
-    from .pull_trio import Connection as TrioConnection
-    from .push import Connection as LoopConnection
+    from .pull_trio import AnyConnection as TrioConnection
+    from .push import AnyConnection as LoopConnection
 
     Connection: TypeAlias = "LoopConnection | TrioConnection"
 
@@ -63,10 +63,15 @@ class ResponseStream(AsyncByteStream):
 
 
 class AsyncNetworkStream:
-    """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only."""
+    """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only.
+
+    In HTTP/2 they are those of one stream (RFC 9113, 8.5), and `is_shared`: the connection carries others too. Some
+    tasks may write there while one reads.
+    """
 
     def __init__(self, connection: Connection, exchange: Exchange) -> None:
-        self._connection = connection
+        self.is_shared: bool = connection.is_shared
+        self._connection: Any = connection
         self._exchange = exchange
         self._rest = b""
 
@@ -80,10 +85,16 @@ class AsyncNetworkStream:
             ReadTimeout, ReadError
         """
         exchange = self._exchange
+        if self.is_shared and not exchange.is_tunnel:
+            raise ReadError("Only a stream that a CONNECT has opened can be read as raw octets")
         if not self._rest:
             progress = self._connection.wait_raw(exchange, NEVER if timeout is None else timeout)
             if progress is not None:
-                await progress
+                try:
+                    await progress
+                except ProtocolError as error:
+                    if not exchange.unread_bytes:
+                        raise ReadError(str(error)) from error
             self._rest = self._connection.take_body(exchange)
             if not self._rest and exchange.error is not None:
                 if isinstance(exchange.error, (ReadError, ReadTimeout)):
@@ -101,7 +112,9 @@ class AsyncNetworkStream:
         Raises:
             WriteTimeout, WriteError
         """
-        progress = self._connection.write_raw(buffer, NEVER if timeout is None else timeout)
+        if self.is_shared and not self._exchange.is_tunnel:
+            raise WriteError("Only a stream that a CONNECT has opened can be written to as raw octets")
+        progress = self._connection.write_raw(self._exchange, buffer, NEVER if timeout is None else timeout)
         if progress is not None:
             await progress
 
@@ -116,8 +129,10 @@ class AsyncNetworkStream:
 
         Raises:
             ConnectTimeout, ConnectError: the connection is closed.
-            ReadError: it is not an upgraded one, or octets have come already.
+            ReadError: it is not an upgraded one, is a stream of HTTP/2, or octets have come already.
         """
+        if self.is_shared:
+            raise ReadError("TLS within a stream of HTTP/2 is not supported")
         if not self._exchange.is_tunnel or self._rest or self._exchange.unread_bytes:
             raise ReadError("Only an upgraded connection without unread octets can go on over TLS")
         ends = NEVER if timeout is None else monotonic() + timeout
@@ -131,11 +146,16 @@ class AsyncNetworkStream:
         return self
 
     async def aclose(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection; in HTTP/2 the stream."""
+        if self.is_shared:
+            self._connection.close_raw(self._exchange)
+        else:
+            self._connection.close()
 
     def get_extra_info(self, info: str) -> Any:
         """`ssl_object`, `client_addr`, `server_addr`, `socket` or `is_readable`; None for anything else."""
         if info == "is_readable":
+            if self.is_shared and self._exchange.is_tunnel:
+                return has_news(self._exchange)
             return self._connection.is_readable()
         return self._connection.get_extra_info(info)

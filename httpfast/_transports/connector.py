@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from time import monotonic
 
+from .._config import DEFAULT_HTTP2_WINDOW
 from .._exceptions import ConnectError, ConnectTimeout, PoolTimeout
 from .._urlparse import normal_host
 from .trace import SILENT
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from typing import Any, Protocol, TypeVar
 
+    from .._cext.exchange import Exchange
     from .proxy import ProxyRoute
     from .trace import Trace
 
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FORWARD",
     "NEVER",
+    "NOT_H1",
+    "NOT_H2",
     "Endpoint",
     "Route",
     "backoff",
@@ -81,6 +85,7 @@ __all__ = [
     "connect_error",
     "connect_timeout",
     "dial",
+    "has_news",
     "interleave",
     "is_address",
     "open_socket",
@@ -98,6 +103,14 @@ FORWARD = b"forward"
 # RFC 8305, 8: the recommended Connection Attempt Delay, in seconds.
 ATTEMPT_DELAY = 0.25
 
+NOT_H1 = "The server chose HTTP/2 for a request that needs HTTP/1.1"
+NOT_H2 = "The server does not speak HTTP/2, and nothing else is allowed"
+
+# Octets: what every stream begins with (RFC 9113, 6.9.2), and a quarter of a connection's window, so that one stream
+# that nobody reads leaves room for others.
+SMALLEST_WINDOW = 65_535
+LARGEST_WINDOW = 268_435_456
+
 # Seconds before the second retry of a dial; each further one waits twice as long. The first retry waits for nothing.
 BACKOFF = 0.5
 
@@ -106,40 +119,75 @@ class Route:
     """How a transport gets from here to an origin: all but the origin itself.
 
     Args:
-        make_context: called when the first https connection needs it; the TLS context.
+        make_context: called when the first https connection needs it, with whether to offer HTTP/2; the TLS context.
         uds: path of a Unix socket to use in place of TCP.
         local_address: the address to bind to.
         retries: dials tried again after a failure, for each request.
         socket_options: for each TCP socket, as `socket.setsockopt` takes them.
         proxy: the way for requests that have none of their own.
+        http1, http2: which versions may be spoken. Without http1 HTTP/2 is, also where nothing negotiates it.
+        h2_keepalive: seconds of silence on an HTTP/2 connection after which its server is asked whether it still lives.
+        h2_window: octets that a server may send ahead on a stream of HTTP/2; 0 for as many as it turns out to take.
+
+    Raises:
+        ValueError: of `h2_keepalive` and `h2_window`.
     """
 
-    __slots__ = ("_context", "_make_context", "local_address", "proxy", "retries", "socket_options", "uds")
+    __slots__ = (
+        "_contexts",
+        "_make_context",
+        "h2_keepalive",
+        "h2_window",
+        "http1",
+        "http2",
+        "local_address",
+        "proxy",
+        "retries",
+        "socket_options",
+        "uds",
+    )
 
     def __init__(
         self,
-        make_context: Callable[[], ssl.SSLContext],
+        make_context: Callable[[bool], ssl.SSLContext],
         *,
         uds: str | None = None,
         local_address: str | None = None,
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
         proxy: ProxyRoute | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        h2_keepalive: float | None = None,
+        h2_window: int = DEFAULT_HTTP2_WINDOW,
     ) -> None:
+        if h2_window and not SMALLEST_WINDOW <= h2_window <= LARGEST_WINDOW:
+            raise ValueError(
+                f"http2_window has to be {SMALLEST_WINDOW} to {LARGEST_WINDOW} octets, or 0 to grow, not {h2_window}"
+            )
+        if h2_keepalive is not None and not h2_keepalive > 0:
+            raise ValueError(f"http2_keepalive has to be a number of seconds above 0, or None, not {h2_keepalive}")
         self._make_context = make_context
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}
         self.uds = uds
         self.local_address = local_address
         self.retries = retries
         self.socket_options: list[SocketOption] = list(socket_options or ())
         self.proxy = proxy
+        self.http1 = http1
+        self.http2 = http2
+        self.h2_keepalive = NEVER if h2_keepalive is None else h2_keepalive
+        self.h2_window = h2_window
 
-    @property
-    def context(self) -> ssl.SSLContext:
-        """The TLS context; made on first use, for loading a CA bundle takes tens of milliseconds."""
-        if self._context is None:
-            self._context = self._make_context()
-        return self._context
+    def context(self, http2: bool = False) -> ssl.SSLContext:
+        """The TLS context; made on first use, for loading a CA bundle takes tens of milliseconds.
+
+        Args:
+            http2: to offer HTTP/2.
+        """
+        if http2 not in self._contexts:
+            self._contexts[http2] = self._make_context(http2)
+        return self._contexts[http2]
 
 
 class Endpoint:
@@ -153,11 +201,13 @@ class Endpoint:
         InvalidURL: the name for SNI is no host's.
     """
 
-    __slots__ = ("forwards", "host", "is_secure", "port", "proxy", "sni_hostname")
+    __slots__ = ("forwards", "host", "http2", "is_secure", "port", "proxy", "sni_hostname")
 
     def __init__(self, key: OriginKey, route: Route) -> None:
         self.sni_hostname: str | None = None
         self.forwards = len(key) == 2
+        # A proxy that forwards is spoken to in HTTP/1.1; so are origins where that is to be upgraded.
+        self.http2 = route.http2 and not self.forwards and (key[0] in (b"http", b"https") or not route.http1)
         if len(key) == 2:
             self.proxy: ProxyRoute | None = key[1]
             self.host, self.port, self.is_secure = key[1].host, key[1].port, key[1].is_secure
@@ -217,7 +267,7 @@ async def _dial_once(
     proxy = endpoint.proxy
     # Contexts are made before the connection: that may take long, and a server should not have to wait for it.
     outer = proxy.context if proxy is not None and proxy.is_secure else None
-    context = (outer if endpoint.forwards else route.context) if endpoint.is_secure else None
+    context = (outer if endpoint.forwards else route.context(endpoint.http2)) if endpoint.is_secure else None
     name = endpoint.sni_hostname or server_name(endpoint.host)
     if context is not None and not is_address(name) and not all(0 < len(label) < 64 for label in name.split(".")):
         raise ConnectError(f"TLS takes no name like {name[:64]!r} (RFC 6066, 3)")
@@ -316,6 +366,11 @@ def time_left(timeout: float | None, deadline: float) -> float | None:
         return timeout
     left = max(deadline - monotonic(), 0.0)
     return left if timeout is None else min(timeout, left)
+
+
+def has_news(tunnel: Exchange) -> bool:
+    """Whether there is something to read on a stream of HTTP/2, or its end."""
+    return bool(tunnel.unread_bytes) or tunnel.is_complete or tunnel.error is not None
 
 
 def connect_error(error: OSError) -> ConnectError | ConnectTimeout:

@@ -13,14 +13,22 @@ from weakref import WeakSet
 
 from .._cext.h1 import check_request
 from .._cext.plain import checkout, exchange_of, whole_response
-from .._config import DEFAULT_LIMITS
-from .._exceptions import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
+from .._config import DEFAULT_HTTP2_WINDOW, DEFAULT_LIMITS
+from .._exceptions import RemoteProtocolError, UnsupportedProtocol
 from .._response import Response
 from .._types import AsyncByteStream, ByteStream, SyncByteStream
 from .base import AsyncBaseTransport, BaseTransport
 from .connector import FORWARD, Route, run
 from .pool import AsyncPool, Pool
+from .replay import may_repeat, repeated, was_too_late
 from .trace import Report
+from .tunnels import (
+    by_upgrade,
+    check_connect,
+    connect_instead,
+    ready_to_connect,
+    ready_to_connect_async,
+)
 from .upload import async_stream, blocking_stream, send_body, send_body_async, upload, upload_async
 
 TYPE_CHECKING = False
@@ -30,23 +38,21 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from .._cext.exchange import Exchange
+    from .._cext.pool import PoolState
     from .._config import Limits
     from .._request import Request
     from .._types import CertTypes, ProxyTypes
     from .connector import SocketOption
     from .proxy import ProxyRoute
-    from .pull import Connection as ThreadConnection
-    from .pull_trio import Connection as TrioConnection
+    from .pull import AnyConnection as ThreadConnection
+    from .pull_trio import AnyConnection as TrioConnection
     from .pull_trio import TrioPool
-    from .push import Connection as LoopConnection
+    from .push import AnyConnection as LoopConnection
 
     AsyncConnection: TypeAlias = "LoopConnection | TrioConnection"
     AnyConnection: TypeAlias = "AsyncConnection | ThreadConnection"
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
-
-# RFC 9110, 9.2.2: sent twice, these have the effect of once.
-IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
 
 _NO_TIMEOUTS: dict[str, Any] = {}
 
@@ -98,35 +104,6 @@ def _trio_token() -> object | None:
     return token
 
 
-def _may_replay(exchange: Exchange, connection: AnyConnection, error: BaseException) -> bool:
-    """True when the peer closed an idle connection before it met this request, which can then be sent again.
-
-    Once octets of it were written nobody can tell whether it was processed: that allows it for idempotent methods, and
-    with an Idempotency-Key, only (RFC 9110, 9.2.2).
-    """
-    return (
-        connection.served > 1
-        and not exchange.was_answered
-        and exchange.body_sent is not None
-        and isinstance(error, (ReadError, WriteError, RemoteProtocolError))
-        and (
-            not exchange.wrote_request
-            or exchange.method in IDEMPOTENT_METHODS
-            or any(name == b"idempotency-key" for _, name, _ in exchange.fields_sent)
-        )
-    )
-
-
-def _was_too_late(exchange: Exchange, connection: AnyConnection) -> bool:
-    """True when the answer is the 408 that an idle connection was closed with, and not meant for this request."""
-    return (
-        exchange.status_code == 408
-        and connection.served > 1
-        and not exchange.is_persistent
-        and exchange.body_sent is not None
-    )
-
-
 def _body_of(exchange: Exchange, request: Request) -> SyncByteStream | AsyncByteStream:
     """The body as a stream, whether or not it is ready."""
     return request.stream if exchange.body_sent is None else ByteStream(exchange.body_sent)
@@ -142,11 +119,6 @@ def _streamed_response(
     state["_connection"] = connection
     state["stream"] = stream
     return response
-
-
-def _refuse_unsupported(http1: bool) -> None:
-    if not http1:
-        raise NotImplementedError("httpfast does not support HTTP/2 yet: http1 cannot be turned off")
 
 
 def _proxy_route(proxy: ProxyTypes | None, trust_env: bool) -> ProxyRoute | None:
@@ -209,32 +181,33 @@ class _Proxies:
         return route
 
 
-# ALPN (RFC 7301): the one protocol that is spoken.
-_ALPN = ("http/1.1",)
+def _alpn(http1: bool, http2: bool) -> tuple[str, ...]:
+    """The protocols to offer (RFC 7301)."""
+    return (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
 
 
 def _context_maker(
-    verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool
-) -> Callable[[], ssl.SSLContext]:
+    verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool, http1: bool
+) -> Callable[[bool], ssl.SSLContext]:
     """A callable that makes the TLS context when the first https connection needs it.
 
     Files that the caller names are read now, so that a mistake shows where it was made.
     """
     if isinstance(verify, str) or cert is not None:
         from .._tls import create_ssl_context
+        from .alpn import OfferingContext
 
-        context = create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
-        context.set_alpn_protocols(_ALPN)
-        return lambda: context
+        named = create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+        return lambda offers_h2: OfferingContext(named, _alpn(http1, offers_h2))
 
-    def make_context() -> ssl.SSLContext:
+    def make_context(offers_h2: bool) -> ssl.SSLContext:
         from .._tls import create_ssl_context, default_context
 
         if verify is True:
-            return default_context(trust_env, _ALPN)
-        context = create_ssl_context(verify=verify)
-        context.set_alpn_protocols(_ALPN)
-        return context
+            return default_context(trust_env, _alpn(http1, offers_h2))
+        from .alpn import OfferingContext
+
+        return OfferingContext(create_ssl_context(verify=verify), _alpn(http1, offers_h2))
 
     return make_context
 
@@ -246,8 +219,8 @@ class HTTPTransport(BaseTransport):
         verify: True to check certificates against certifi's bundle, False not to, or a context.
         cert: a client certificate: path, or (certificate, key[, password]).
         trust_env: obey SSL_CERT_FILE and SSL_CERT_DIR.
-        http1: speak HTTP/1.1.
-        http2: speak HTTP/2 where the server does; HTTP/1.1 is spoken until it is supported.
+        http1: speak HTTP/1.1 where the server does not speak HTTP/2.
+        http2: speak HTTP/2 where the server does. Without http1: always, also to http:// URLs.
         limits: how many connections.
         proxy: the URL of an http, https, socks5 or socks5h proxy, or a `Proxy`. A request may name its own in its
             extension "proxy"; None there means no proxy.
@@ -255,7 +228,12 @@ class HTTPTransport(BaseTransport):
         local_address: the address to connect from.
         retries: how often to dial again after a connection could not be made.
         socket_options: for each TCP socket, as `socket.setsockopt` takes them.
-        replay: send a request once more when the idle connection it was written to turns out to be closed.
+        replay: send a request once more when the idle connection it was written to turns out to be closed; and when a
+            server of HTTP/2 says that it has not looked at it.
+        http2_keepalive: seconds of silence on an HTTP/2 connection after which its server has to answer a PING within
+            as many again; None for no PING. A blocking transport does so while it waits for a response.
+        http2_window: octets that a server may send ahead on a stream, 65,535 to 268,435,456; 0: as many as the
+            connection turns out to take.
     """
 
     def __init__(
@@ -273,15 +251,20 @@ class HTTPTransport(BaseTransport):
         socket_options: Iterable[SocketOption] | None = None,
         *,
         replay: bool = True,
+        http2_keepalive: float | None = None,
+        http2_window: int = DEFAULT_HTTP2_WINDOW,
     ) -> None:
-        _refuse_unsupported(http1)
         self._route = Route(
-            _context_maker(verify, cert, trust_env),
+            _context_maker(verify, cert, trust_env, http1),
             uds=uds,
             local_address=local_address,
             retries=retries,
             socket_options=socket_options,
             proxy=_proxy_route(proxy, trust_env),
+            http1=http1,
+            http2=http2 or not http1,
+            h2_keepalive=http2_keepalive,
+            h2_window=http2_window,
         )
         self._proxies = _Proxies(self._route, trust_env)
         self._has_proxy = proxy is not None
@@ -299,46 +282,50 @@ class HTTPTransport(BaseTransport):
         """
         exchange = exchange_of(request)
         pool = self._pool
+        # What was begun before the client was closed is not begun again after that.
+        closings = pool.closings
         report: Report | None = None
+        connection: ThreadConnection | None = None
+        may_connect = False
         if exchange.is_special or self._has_proxy:
             if exchange.is_traced:
                 report = Report(request.extensions.get("trace"), is_async=False)
             self._proxies.direct(exchange, request)
-        connection = pool.checkout(exchange)
-        if connection is None:
-            _check(exchange)
-            connection = pool.acquire(
-                exchange.key, request.extensions.get("timeout") or _NO_TIMEOUTS, exchange.deadline, trace=report
-            )
-        try:
-            if report is not None:
-                self._report(report, connection, exchange, request)
-            elif exchange.body_sent is not None:
-                connection.send(exchange)
-            else:
-                upload(connection, exchange, blocking_stream(request.stream))
-            if exchange.status_code == 408 and self._replay and _was_too_late(exchange, connection):
-                raise RemoteProtocolError("The idle connection had timed out")
-        except BaseException as error:
-            self._give_up(pool, connection, exchange)
-            if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
-                raise
-            connection = pool.acquire(
-                exchange.key,
-                request.extensions.get("timeout") or _NO_TIMEOUTS,
-                exchange.deadline,
-                fresh=True,
-                trace=report,
-            )
-            exchange = exchange.again()
+            if exchange.protocol is not None:
+                may_connect = check_connect(exchange, self._route)
+                if may_connect and exchange.method != "CONNECT":
+                    exchange, connection = self._over_h2(exchange)
+        attempts, fresh = 1, False
+        while True:
+            if connection is None and not fresh:
+                connection = pool.checkout(exchange)
+            if connection is None:
+                _check(exchange)
+                timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
+                connection = pool.acquire(
+                    exchange.key, timeouts, exchange.deadline, fresh=fresh, trace=report, closings=closings
+                )
             try:
+                if may_connect:
+                    ready_to_connect(connection, exchange)
                 if report is not None:
                     self._report(report, connection, exchange, request)
-                else:
+                elif exchange.body_sent is not None:
                     connection.send(exchange)
-            except BaseException:
+                else:
+                    upload(connection, exchange, blocking_stream(request.stream))
+                if exchange.status_code == 408 and self._replay and was_too_late(exchange, connection):
+                    raise RemoteProtocolError("The idle connection had timed out")
+                break
+            except BaseException as error:
                 self._give_up(pool, connection, exchange)
-                raise
+                http1 = self._route.http1
+                if not self._replay or not may_repeat(request, exchange, connection, error, attempts, http1):
+                    raise
+            attempts += 1
+            fresh = not (exchange.was_refused or exchange.needs_h1)
+            exchange = repeated(exchange, http1)
+            connection = None
         if exchange.is_complete and exchange.collect:
             pool.release(connection)
             return whole_response(exchange, connection)
@@ -348,12 +335,25 @@ class HTTPTransport(BaseTransport):
         if report is not None:
             from .traced import TracedStream
 
-            stream = TracedStream(stream, report, request)
+            stream = TracedStream(stream, report, request, connection, exchange)
         return _streamed_response(exchange, connection, stream)
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+
+    def _over_h2(self, upgrade: Exchange) -> tuple[Exchange, ThreadConnection | None]:
+        """What is to be sent for an Upgrade where HTTP/2 may be spoken, and on which connection, if there is one."""
+        exchange = connect_instead(upgrade)
+        if not self._route.http1:
+            return exchange, None
+        connection: Any = self._pool.checkout(exchange)
+        if connection is None:
+            return by_upgrade(upgrade), None
+        if connection.is_shared and connection.takes_connect_protocol:
+            return exchange, connection
+        self._pool.release(connection)
+        return by_upgrade(upgrade), None
 
     def _report(self, report: Report, connection: ThreadConnection, exchange: Exchange, request: Request) -> None:
         """Send a request and wait for its response's head, one step at a time."""
@@ -364,6 +364,7 @@ class HTTPTransport(BaseTransport):
             report_steps(
                 report,
                 request,
+                connection,
                 exchange,
                 lambda: connection.begin(exchange),
                 lambda: send_body(connection, exchange, stream),
@@ -373,7 +374,7 @@ class HTTPTransport(BaseTransport):
 
     def _give_up(self, pool: Pool, connection: ThreadConnection, exchange: Exchange) -> None:
         if exchange.was_begun:
-            pool.drop(connection)
+            pool.give_up(connection, exchange)
         else:
             # Refused before anything was written: the connection is as good as before.
             pool.release(connection)
@@ -385,8 +386,8 @@ class AsyncHTTPTransport(AsyncBaseTransport):
     It may be used on one event loop after another: connections of a loop that is gone are dropped.
 
     Args:
-        verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options, replay: as
-            for `HTTPTransport`.
+        verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options, replay,
+            http2_keepalive, http2_window: as for `HTTPTransport`.
     """
 
     def __init__(
@@ -404,15 +405,20 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         socket_options: Iterable[SocketOption] | None = None,
         *,
         replay: bool = True,
+        http2_keepalive: float | None = None,
+        http2_window: int = DEFAULT_HTTP2_WINDOW,
     ) -> None:
-        _refuse_unsupported(http1)
         self._route = Route(
-            _context_maker(verify, cert, trust_env),
+            _context_maker(verify, cert, trust_env, http1),
             uds=uds,
             local_address=local_address,
             retries=retries,
             socket_options=socket_options,
             proxy=_proxy_route(proxy, trust_env),
+            http1=http1,
+            http2=http2 or not http1,
+            h2_keepalive=http2_keepalive,
+            h2_window=http2_window,
         )
         self._proxies = _Proxies(self._route, trust_env)
         self._has_proxy = proxy is not None
@@ -433,49 +439,49 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         """
         exchange = exchange_of(request)
         report: Report | None = None
+        connection: AsyncConnection | None = None
+        may_connect = False
         if exchange.is_special or self._has_proxy:
             if exchange.is_traced:
                 report = Report(request.extensions.get("trace"), is_async=True)
             self._proxies.direct(exchange, request)
+            may_connect = exchange.protocol is not None and check_connect(exchange, self._route)
         pool = self._pool
         if pool is None or pool.loop is not self._running_loop():
             pool = self._find_pool()
-        connection = checkout(pool.state, exchange)
-        if pool.state.discarded:
-            pool.close_discarded()
-        if connection is None:
-            _check(exchange)
-            timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
-            connection = await pool.acquire(exchange.key, timeouts, exchange.deadline, trace=report)
-        try:
-            if report is not None:
-                await self._report(report, connection, exchange, request)
-            elif exchange.body_sent is not None:
-                await connection.send(exchange)
-            else:
-                await upload_async(connection, exchange, async_stream(request.stream))
-            if exchange.status_code == 408 and self._replay and _was_too_late(exchange, connection):
-                raise RemoteProtocolError("The idle connection had timed out")
-        except BaseException as error:
-            self._give_up(connection, exchange)
-            if not self._replay or not (exchange.status_code == 408 or _may_replay(exchange, connection, error)):
-                raise
-            connection = await pool.acquire(
-                exchange.key,
-                request.extensions.get("timeout") or _NO_TIMEOUTS,
-                exchange.deadline,
-                fresh=True,
-                trace=report,
-            )
-            exchange = exchange.again()
+        if may_connect and exchange.method != "CONNECT":
+            exchange, connection = self._over_h2(pool.state, exchange)
+        attempts, fresh = 1, False
+        while True:
+            if connection is None and not fresh:
+                connection = checkout(pool.state, exchange)
+            if pool.state.discarded:
+                pool.close_discarded()
+            if connection is None:
+                _check(exchange)
+                timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
+                connection = await pool.acquire(exchange.key, timeouts, exchange.deadline, fresh=fresh, trace=report)
             try:
+                if may_connect:
+                    await ready_to_connect_async(connection, exchange)
                 if report is not None:
                     await self._report(report, connection, exchange, request)
-                else:
+                elif exchange.body_sent is not None:
                     await connection.send(exchange)
-            except BaseException:
+                else:
+                    await upload_async(connection, exchange, async_stream(request.stream))
+                if exchange.status_code == 408 and self._replay and was_too_late(exchange, connection):
+                    raise RemoteProtocolError("The idle connection had timed out")
+                break
+            except BaseException as error:
                 self._give_up(connection, exchange)
-                raise
+                http1 = self._route.http1
+                if not self._replay or not may_repeat(request, exchange, connection, error, attempts, http1):
+                    raise
+            attempts += 1
+            fresh = not (exchange.was_refused or exchange.needs_h1)
+            exchange = repeated(exchange, http1)
+            connection = None
         if exchange.is_complete and exchange.collect:
             return whole_response(exchange, connection)
         from .async_streams import ResponseStream
@@ -484,7 +490,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         if report is not None:
             from .traced import AsyncTracedStream
 
-            stream = AsyncTracedStream(stream, report, request)
+            stream = AsyncTracedStream(stream, report, request, connection, exchange)
         return _streamed_response(exchange, connection, stream)
 
     async def aclose(self) -> None:
@@ -492,6 +498,19 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         pool, self._pool = self._pool, None
         if pool is not None and pool.loop is (_trio_token() or self._running_loop()):
             await pool.aclose()
+
+    def _over_h2(self, state: PoolState, upgrade: Exchange) -> tuple[Exchange, AsyncConnection | None]:
+        """As `HTTPTransport._over_h2`."""
+        exchange = connect_instead(upgrade)
+        if not self._route.http1:
+            return exchange, None
+        connection: Any = checkout(state, exchange)
+        if connection is None:
+            return by_upgrade(upgrade), None
+        if connection.is_shared and connection.takes_connect_protocol:
+            return exchange, connection
+        connection.release_unused()
+        return by_upgrade(upgrade), None
 
     def _find_pool(self) -> AsyncPool | TrioPool:
         """The pool of the running loop. What another loop has left behind is dropped: it cannot be awaited any more.
@@ -526,6 +545,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         await report_steps(
             report,
             request,
+            connection,
             exchange,
             lambda: connection.begin(exchange),
             lambda: send_body_async(connection, exchange, stream),

@@ -11,6 +11,7 @@ or its connection goes idle. A thread dials for itself.
 from __future__ import annotations
 
 from _thread import TIMEOUT_MAX, allocate_lock
+from functools import partial
 from time import monotonic
 
 from .._cext.buffer import expect_large_blocks
@@ -41,16 +42,21 @@ if TYPE_CHECKING:
     from .._config import Limits
     from .._exceptions import TimeoutException
     from .connector import OriginKey
-    from .pull import Connection as ThreadConnection
-    from .push import Connection
+    from .pull import AnyConnection as ThreadConnection
+    from .push import AnyConnection as Connection
+    from .push import Connection as H1Connection
+    from .push_h2 import Negotiator
     from .trace import Trace
 
 __all__ = ["AsyncPool", "Pool", "new_state"]
 
 expect_large_blocks()
 
+# Connections in a row, for one request, on which the server says goodbye before it has come: as one that restarts does.
+_MAX_DISMISSALS = 3
 
-def new_state(limits: Limits, *, late_binding: bool) -> PoolState:
+
+def new_state(limits: Limits, *, late_binding: bool, multiplex: bool = False) -> PoolState:
     """The decisions of a new pool. See `PoolState` for `late_binding`."""
     return PoolState(
         limits.max_connections,
@@ -58,6 +64,7 @@ def new_state(limits: Limits, *, late_binding: bool) -> PoolState:
         limits.max_connections_per_host,
         limits.keepalive_expiry,
         late_binding=late_binding,
+        multiplex=multiplex,
     )
 
 
@@ -110,7 +117,7 @@ class AsyncPool:
 
         self.route = route
         self.loop = loop
-        self.state = new_state(limits, late_binding=True)
+        self.state = new_state(limits, late_binding=True, multiplex=route.http2)
         self._share = LoopShare(loop)
         self._open: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -139,14 +146,18 @@ class AsyncPool:
             PoolTimeout, ConnectTimeout, ConnectError
             ProxyError, RemoteProtocolError: the proxy refuses, or does not answer as one.
         """
+        dismissals = 0
         while True:
             connection = await self._wait_in_line(key, timeouts, deadline, fresh, trace)
             if connection.is_closed:
                 # It died between the turn of the loop that handed it over and this one.
                 if connection.served:
                     continue
+                dismissals += 1
+                if connection.was_dismissed and dismissals < _MAX_DISMISSALS:
+                    continue
                 raise ConnectError("The connection was closed as soon as it was made")
-            if not (fresh and connection.served):
+            if connection.is_shared or not (fresh and connection.served):
                 return connection
             # One that came free is not what was asked for: its place is.
             connection.close()
@@ -260,16 +271,20 @@ class AsyncPool:
         dial.task.add_done_callback(lambda task: self._give_up(dial, task))
 
     async def _run(self, attempt: _Dial, claim: _Claim) -> None:
-        from .push import AsyncNetwork, Connection
+        from .push import AsyncNetwork
 
-        connection = await dial(
-            AsyncNetwork(lambda: Connection(self, self.loop, self.state, self._share)),
-            self.route,
-            Endpoint(attempt.origin.key, self.route),
-            claim.timeouts.get("connect"),
-            claim.deadline,
-            claim.trace or dial_trace(),
-        )
+        endpoint = Endpoint(attempt.origin.key, self.route)
+        for _ in range(_MAX_DISMISSALS):
+            connection = await dial(
+                AsyncNetwork(partial(self._new_protocol, endpoint.http2)),
+                self.route,
+                endpoint,
+                claim.timeouts.get("connect"),
+                claim.deadline,
+                claim.trace or dial_trace(),
+            )
+            if not (connection.is_closed and connection.was_dismissed):
+                break
         if connection.is_closed:
             raise ConnectError("The connection was closed as soon as it was made")
         self._open.add(connection)
@@ -284,7 +299,38 @@ class AsyncPool:
         elif owner is not None:
             owner.dial = None
         self.serve(turn)
+        if connection.is_shared:
+            self.share(connection)
+        self._promote_riders(attempt.origin, if_stranded=connection.is_shared)
         self._schedule_expiry()
+
+    def _new_protocol(self, may_be_h2: bool) -> H1Connection | Negotiator:
+        """What a transport is given: a connection, or what finds out of which kind it is to be."""
+        from .push import Connection
+
+        arguments = (self, self.loop, self.state, self._share)
+        route = self.route
+        if not may_be_h2 and not route.http2:
+            return Connection(*arguments)
+        from .push_h2 import Negotiator, SharedConnection
+
+        make_h1 = partial(Connection, *arguments) if route.http1 or not may_be_h2 else None
+        make_h2 = partial(SharedConnection, *arguments, route.h2_keepalive, route.h2_window) if may_be_h2 else None
+        return Negotiator(make_h1, make_h2)
+
+    def share(self, connection: PooledConnection) -> None:
+        """A connection of HTTP/2 has room: for requests that wait for one."""
+        while (turn := self.state.share(connection)) is not None:
+            self.serve(turn)
+
+    def _promote_riders(self, origin: Origin, *, if_stranded: bool = False) -> None:
+        """The dial that requests waited for has brought nothing that they can share: each dials for itself.
+
+        Args:
+            if_stranded: it has, but not for all: one dials, the others wait for that.
+        """
+        while (turn := self.state.promote(origin, if_stranded)) is not None:
+            self.serve(turn)
 
     def _give_up(self, dial: _Dial, task: asyncio.Task[None]) -> None:
         """A dial's task has ended: if it failed, its waiter learns why, and its slot is free."""
@@ -299,6 +345,9 @@ class AsyncPool:
             if not claim.future.done():
                 claim.future.set_exception(error)
         self.serve(self.state.vacate(dial.origin))
+        if not task.cancelled():
+            # None of them is to wait for others that fail as well. A dial that was cancelled says nothing.
+            self._promote_riders(dial.origin)
 
     def _schedule_expiry(self) -> None:
         """One timer a pool closes what has been idle for too long, also when no request comes any more."""
@@ -323,21 +372,22 @@ class Pool:
 
     def __init__(self, route: Route, limits: Limits) -> None:
         self.route = route
-        self.state = new_state(limits, late_binding=False)
+        self.state = new_state(limits, late_binding=False, multiplex=route.http2)
         self._lock = allocate_lock()
         self._open: set[ThreadConnection] = set()
         # How often it was closed: what was begun before a close does not outlive it.
-        self._closings = 0
+        self.closings = 0
         # Connections of responses that were dropped unread while the lock was held; dropped once it is free.
-        self._orphans: list[ThreadConnection] = []
+        self._orphans: list[tuple[ThreadConnection, Exchange]] = []
 
     def checkout(self, exchange: Exchange) -> ThreadConnection | None:
         """An idle connection to the exchange's origin, or None."""
+        if self._orphans:
+            # First: one may be all that keeps a connection from serving this request.
+            self._drop_orphans()
         connection: ThreadConnection | None = checkout_under(self._lock, self.state, exchange)
         if self.state.discarded:
             self._close_discarded()
-        if self._orphans:
-            self._drop_orphans()
         return connection
 
     def acquire(
@@ -348,6 +398,7 @@ class Pool:
         *,
         fresh: bool = False,
         trace: Trace | None = None,
+        closings: int | None = None,
     ) -> ThreadConnection:
         """A connection to the origin, waiting for one as long as the limits and the timeouts say.
 
@@ -356,12 +407,16 @@ class Pool:
             deadline: monotonic seconds.
             fresh: do not be content with a connection that is idle now.
             trace: is told about the dial, if it comes to one.
+            closings: `self.closings` when the request was begun; None if that is now.
 
         Raises:
             PoolTimeout, ConnectTimeout, ConnectError
             ProxyError, RemoteProtocolError: the proxy refuses, or does not answer as one.
         """
-        closings = self._closings
+        if closings is None:
+            closings = self.closings
+        elif closings != self.closings:
+            raise closed_error()
         while True:
             with self._lock:
                 waiter = self.state.enter(key, fresh)
@@ -370,7 +425,7 @@ class Pool:
                 self._drop_orphans()
                 if not waiter.may_dial and waiter.connection is None:
                     self._wait(waiter, time_left(timeouts.get("pool"), deadline))
-                if closings != self._closings:
+                if closings != self.closings:
                     raise closed_error()
             except BaseException:
                 # PoolTimeout, KeyboardInterrupt, MemoryError: what it may have got meanwhile is the next one's.
@@ -379,7 +434,7 @@ class Pool:
             connection: ThreadConnection | None = waiter.connection  # type: ignore[assignment]
             if connection is None:
                 return self._dial(waiter, timeouts.get("connect"), deadline, closings, trace)
-            if not (connection.is_closed or (fresh and connection.served)):
+            if not connection.is_closed and (connection.is_shared or not (fresh and connection.served)):
                 return connection
             # It died on its way here, or came free and is not what was asked for: its place is.
             self.drop(connection)
@@ -402,6 +457,42 @@ class Pool:
         if self._orphans:
             self._drop_orphans()
 
+    def give_up(self, connection: ThreadConnection, exchange: Exchange, *, in_finaliser: bool = False) -> bool:
+        """The thread gives up an exchange. A connection that it shares with others goes on.
+
+        Returns:
+            False when that cannot be done in a finaliser now.
+        """
+        if not connection.is_shared:
+            self.drop(connection)
+            return True
+        if not connection.reset(exchange, in_finaliser):  # type: ignore[union-attr]
+            return False
+        self.release(connection)
+        return True
+
+    def share(self, connection: PooledConnection) -> None:
+        """A connection of HTTP/2 has room: for requests that wait for one."""
+        while True:
+            with self._lock:
+                turn = self.state.share(connection)
+            if turn is None:
+                return
+            _wake(turn)
+
+    def _promote_riders(self, origin: Origin, *, if_stranded: bool = False) -> None:
+        """The dial that requests waited for has brought nothing that they can share: each dials for itself.
+
+        Args:
+            if_stranded: it has, but not for all: one dials, the others wait for that.
+        """
+        while True:
+            with self._lock:
+                turn = self.state.promote(origin, if_stranded)
+            if turn is None:
+                return
+            _wake(turn)
+
     def drop(self, connection: ThreadConnection) -> None:
         """The thread gives up a connection in the middle of an exchange, or it has closed."""
         connection.abandon()
@@ -412,17 +503,17 @@ class Pool:
             _wake(turn)
         self._drop_orphans()
 
-    def drop_from_finaliser(self, connection: ThreadConnection) -> None:
-        """As `drop`, where the garbage collector calls: maybe in a thread that holds the lock."""
-        self._orphans.append(connection)
+    def drop_from_finaliser(self, connection: ThreadConnection, exchange: Exchange) -> None:
+        """As `give_up`, where the garbage collector calls: maybe in a thread that holds the lock."""
+        self._orphans.append((connection, exchange))
         if self._lock.acquire(blocking=False):
             self._lock.release()
-            self._drop_orphans()
+            self._drop_orphans(in_finaliser=True)
 
     def close(self) -> None:
         """Close all connections. Threads in the middle of an exchange get an error."""
         with self._lock:
-            self._closings += 1
+            self.closings += 1
             connections, self._open = self._open, set()
         for connection in connections:
             connection.close()
@@ -434,7 +525,7 @@ class Pool:
     def forget(self) -> None:
         """In a child process: let go of the sockets, which are the parent's too, without a word to the peers."""
         for connection in self._open:
-            connection.abandon()
+            connection.sock.close()
         self._open = set()
 
     def __del__(self) -> None:
@@ -472,13 +563,15 @@ class Pool:
             _wake(turn)
         self._drop_orphans()
 
-    def _drop_orphans(self) -> None:
+    def _drop_orphans(self, *, in_finaliser: bool = False) -> None:
         while self._orphans:
             try:
-                connection = self._orphans.pop()
+                connection, exchange = self._orphans.pop()
             except IndexError:
                 return  # another thread was faster
-            self.drop(connection)
+            if not self.give_up(connection, exchange, in_finaliser=in_finaliser):
+                self._orphans.append((connection, exchange))
+                return
 
     def _dial(
         self, waiter: Waiter, timeout: float | None, deadline: float, closings: int, trace: Trace | None
@@ -487,9 +580,10 @@ class Pool:
             from .pull import BlockingNetwork
 
             endpoint = Endpoint(waiter.origin.key, self.route)
-            connection = run(dial(BlockingNetwork(), self.route, endpoint, timeout, deadline, trace or dial_trace()))
+            network = BlockingNetwork(endpoint.http2, self.share)
+            connection = run(dial(network, self.route, endpoint, timeout, deadline, trace or dial_trace()))
             with self._lock:
-                is_late = closings != self._closings
+                is_late = closings != self.closings
                 if not is_late:
                     self.state.adopt(connection, waiter.origin)
                     self._open.add(connection)
@@ -502,6 +596,15 @@ class Pool:
                 turn = self.state.vacate(waiter.origin)
             if turn is not None:
                 _wake(turn)
+            self._promote_riders(waiter.origin)
+            raise
+        try:
+            if connection.is_shared:
+                self.share(connection)
+            self._promote_riders(waiter.origin, if_stranded=connection.is_shared)
+        except BaseException:
+            # MemoryError, KeyboardInterrupt: nobody else knows of this one.
+            self.drop(connection)
             raise
         return connection
 

@@ -12,21 +12,34 @@ from errno import EINPROGRESS, EWOULDBLOCK
 from time import monotonic, sleep
 
 from .._cext.blocking import BlockingConnection
-from .._exceptions import ReadError
+from .._exceptions import ReadError, WriteError
 from .._types import SyncByteStream
-from .connector import ATTEMPT_DELAY, NEVER, Route, connect_error, interleave, is_address, open_socket, run
+from .connector import (
+    ATTEMPT_DELAY,
+    NEVER,
+    NOT_H1,
+    NOT_H2,
+    Route,
+    connect_error,
+    has_news,
+    interleave,
+    is_address,
+    open_socket,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
 
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
     from .pool import Pool
+    from .pull_h2 import SharedConnection
     from .tls_in_tls import TLSSocket
 
+    AnyConnection: TypeAlias = "Connection | SharedConnection"
     AnySocket = socket.socket | TLSSocket
 
 __all__ = ["BlockingNetwork", "BlockingStream", "Connection", "NetworkStream", "ResponseStream"]
@@ -53,10 +66,17 @@ class BlockingStream:
 
     Args:
         sock: connected. The stream owns it.
+        route: of the transport.
+        may_be_h2, on_news: see `BlockingNetwork`.
     """
 
-    def __init__(self, sock: AnySocket) -> None:
+    def __init__(
+        self, sock: AnySocket, route: Route, may_be_h2: bool, on_news: Callable[[SharedConnection], None]
+    ) -> None:
         self.sock = sock
+        self._route = route
+        self._may_be_h2 = may_be_h2
+        self._on_news = on_news
 
     async def read(self, max_bytes: int, ends: float) -> bytes:
         """See `Stream`."""
@@ -70,29 +90,25 @@ class BlockingStream:
 
     async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
         """See `Stream`."""
-        self.sock.settimeout(_left(ends))
-        if hasattr(self.sock, "do_handshake"):
-            from .tls_in_tls import TLSSocket
+        secured = _wrap(self.sock, context, name, ends)
+        self.sock = secured
+        secured.do_handshake()
 
-            below: Any = self.sock
-            self.sock = TLSSocket(below, context, name)
-            self.sock.do_handshake()
-            return
-        try:
-            # The new object takes the descriptor over; the handshake is ours, so that whatever ends it closes that one.
-            secured = context.wrap_socket(
-                self.sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
-            )
-            self.sock = secured
-            secured.do_handshake()
-        except BaseException as error:
-            _close_half_made(error)
-            raise
-
-    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> Connection:
+    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> AnyConnection:
         """See `Stream`."""
+        route = self._route
+        is_h2 = self._may_be_h2 and not route.http1
         if context is not None:
             await self.secure(context, name, ends)
+            is_h2 = self.sock.selected_alpn_protocol() == "h2"  # type: ignore[union-attr]
+            if is_h2 and not self._may_be_h2:
+                raise ConnectionError(NOT_H1)
+            if not is_h2 and self._may_be_h2 and not route.http1:
+                raise ConnectionError(NOT_H2)
+        if is_h2:
+            from .pull_h2 import SharedConnection
+
+            return SharedConnection(self.sock, self._on_news, route.h2_keepalive, route.h2_window)
         return Connection(self.sock)
 
     def close(self) -> None:
@@ -104,12 +120,39 @@ class BlockingStream:
         return socket_info(self.sock, info)
 
 
+def _wrap(sock: AnySocket, context: ssl.SSLContext, name: str, ends: float) -> ssl.SSLSocket | TLSSocket:
+    """TLS over a socket, before its handshake. Raises OSError; the socket is closed then."""
+    sock.settimeout(_left(ends))
+    if hasattr(sock, "do_handshake"):
+        from .tls_in_tls import TLSSocket
+
+        below: Any = sock
+        return TLSSocket(below, context, name)
+    try:
+        # The new object takes the descriptor over. The handshake is the caller's: whatever ends it closes that one.
+        return context.wrap_socket(
+            sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
+        )
+    except BaseException as error:
+        _close_half_made(error)
+        raise
+
+
 class BlockingNetwork:
-    """A `Network` of blocking sockets."""
+    """A `Network` of blocking sockets.
+
+    Args:
+        may_be_h2: HTTP/2 may be spoken.
+        on_news: called when a connection of it may have room for more exchanges.
+    """
+
+    def __init__(self, may_be_h2: bool, on_news: Callable[[SharedConnection], None]) -> None:
+        self._may_be_h2 = may_be_h2
+        self._on_news = on_news
 
     async def connect(self, route: Route, host: str, port: int, ends: float) -> BlockingStream:
         """See `Network`."""
-        return BlockingStream(_connect(route, host, port, ends))
+        return BlockingStream(_connect(route, host, port, ends), route, self._may_be_h2, self._on_news)
 
     async def sleep(self, seconds: float) -> None:
         """See `Network`."""
@@ -238,9 +281,9 @@ def _os_error(code: int) -> OSError:
 class ResponseStream(SyncByteStream):
     """A response's body as it arrives."""
 
-    def __init__(self, pool: Pool, connection: Connection, exchange: Exchange) -> None:
+    def __init__(self, pool: Pool, connection: AnyConnection, exchange: Exchange) -> None:
         self._pool = pool
-        self._connection: Connection | None = connection
+        self._connection: AnyConnection | None = connection
         self._exchange = exchange
         if exchange.is_complete:
             self._release()
@@ -250,16 +293,18 @@ class ResponseStream(SyncByteStream):
         if exchange.is_tunnel:
             # What follows is no content, but for `network_stream`.
             return
-        data = exchange.take_body()
-        if data:
-            yield data
+        if self._connection is None:
+            data = exchange.take_body()
+            if data:
+                yield data
         while self._connection is not None:
             try:
                 data = self._connection.read_body(exchange)
             except BaseException:
                 self.close()
                 raise
-            if exchange.is_complete:
+            # Another thread, which reads for all, may have read the rest just now.
+            if exchange.is_complete and not exchange.unread_bytes:
                 self._release()
             if data:
                 yield data
@@ -268,13 +313,13 @@ class ResponseStream(SyncByteStream):
         """Give up what has not been read. The connection is closed if the response is not complete."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._pool.drop(connection)
+            self._pool.give_up(connection, self._exchange)
 
     def __del__(self) -> None:
         # A response that was dropped unread would keep its place in the pool for ever.
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._pool.drop_from_finaliser(connection)
+            self._pool.drop_from_finaliser(connection, self._exchange)
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
@@ -283,10 +328,15 @@ class ResponseStream(SyncByteStream):
 
 
 class NetworkStream:
-    """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only."""
+    """The octets under a response: raw after `101 Switching Protocols` or CONNECT, else for `get_extra_info` only.
 
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
-        self._connection = connection
+    In HTTP/2 they are those of one stream (RFC 9113, 8.5), and `is_shared`: the connection carries others too. Some
+    threads may write there while one reads.
+    """
+
+    def __init__(self, connection: AnyConnection, exchange: Exchange) -> None:
+        self.is_shared: bool = connection.is_shared
+        self._connection: Any = connection
         self._exchange = exchange
         self._rest = b""
 
@@ -299,6 +349,8 @@ class NetworkStream:
         Raises:
             ReadTimeout, ReadError
         """
+        if self.is_shared and not self._exchange.is_tunnel:
+            raise ReadError("Only a stream that a CONNECT has opened can be read as raw octets")
         if not self._exchange.is_tunnel:
             raise ReadError("Only an upgraded connection can be read as raw octets")
         if not self._rest:
@@ -315,7 +367,9 @@ class NetworkStream:
         Raises:
             WriteTimeout, WriteError
         """
-        self._connection.write_raw(buffer, NEVER if timeout is None else timeout)
+        if self.is_shared and not self._exchange.is_tunnel:
+            raise WriteError("Only a stream that a CONNECT has opened can be written to as raw octets")
+        self._connection.write_raw(self._exchange, buffer, NEVER if timeout is None else timeout)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -328,30 +382,40 @@ class NetworkStream:
 
         Raises:
             ConnectTimeout, ConnectError: the connection is closed.
-            ReadError: it is not an upgraded one, or octets have come already.
+            ReadError: it is not an upgraded one, is a stream of HTTP/2, or octets have come already.
         """
         connection, exchange = self._connection, self._exchange
+        if self.is_shared:
+            raise ReadError("TLS within a stream of HTTP/2 is not supported")
         if not exchange.is_tunnel or self._rest or exchange.unread_bytes:
             raise ReadError("Only an upgraded connection without unread octets can go on over TLS")
-        stream = BlockingStream(connection.sock)
+        sock: AnySocket = connection.sock
+        ends = NEVER if timeout is None else monotonic() + timeout
         try:
-            run(stream.secure(ssl_context, server_hostname or "", NEVER if timeout is None else monotonic() + timeout))
+            secured = _wrap(sock, ssl_context, server_hostname or "", ends)
+            sock = secured
+            secured.do_handshake()
         except BaseException as error:
-            stream.close()
+            sock.close()
             connection.close()
             if isinstance(error, OSError):
                 raise connect_error(error) from error
             raise
-        connection.take_over(stream.sock)
+        connection.take_over(secured)
         return self
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection; in HTTP/2 the stream."""
+        if self.is_shared:
+            self._connection.close_raw(self._exchange)
+        else:
+            self._connection.close()
 
     def get_extra_info(self, info: str) -> Any:
         """`ssl_object`, `client_addr`, `server_addr`, `socket` or `is_readable`; None for anything else."""
         if info == "is_readable":
+            if self.is_shared and self._exchange.is_tunnel:
+                return has_news(self._exchange)
             sock = self._connection.sock
             return sock.fileno() < 0 or bool(select.select([sock], [], [], 0)[0])
         return self._connection.get_extra_info(info)

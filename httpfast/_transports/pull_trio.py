@@ -1,12 +1,12 @@
-"""The trio driver: dialling, the connection that reads and writes, and the pool of one run of trio.
+"""The trio driver: dialling, the connection of HTTP/1.1, and the pool of one run of trio. HTTP/2 is in `pull_trio_h2`.
 
 A task reads its own response, as a thread does; a task that waits for a connection waits for an event.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
-from contextlib import contextmanager
 from time import monotonic
 
 import trio
@@ -28,140 +28,25 @@ from .connector import (
 )
 from .pool import new_state
 from .trace import dial_trace
+from .trio_stream import TrioStream, errors_of_the_system, until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Coroutine, Mapping
+    from typing import Any, TypeAlias
 
     from .._cext.exchange import Exchange
-    from .._cext.pool import PooledConnection, Waiter
+    from .._cext.pool import Origin, PooledConnection, Waiter
     from .._config import Limits
     from .connector import OriginKey
+    from .pull_trio_h2 import SharedConnection
     from .trace import Trace
+
+    AnyConnection: TypeAlias = "Connection | SharedConnection"
 
 __all__ = ["Connection", "TrioPool"]
 
 _READ_BYTES = 65536
-
-# RFC 8446, 5.1 and 5.2: type, version and length; change_cipher_spec, alert, handshake, application_data. TLS 1.2 lets
-# a record grow by 2,048 octets when it is encrypted.
-_RECORD_HEAD_BYTES = 5
-_RECORD_TYPES = (20, 21, 22, 23)
-_MAX_RECORD_BYTES = 16384 + 2048
-
-
-class _Records(trio.abc.Stream):
-    """Hands the records of TLS (RFC 8446, 5.1) up one by one, so that what lies behind a response can be seen.
-
-    Args:
-        below: what carries them.
-    """
-
-    def __init__(self, below: trio.SocketStream | trio.SSLStream[Any]) -> None:
-        self._below = below
-        self.octets = b""
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """One record; what there is when it is none, or at the stream's end."""
-        size = _record_size(self.octets)
-        while size > len(self.octets):
-            data = bytes(await self._below.receive_some(_READ_BYTES))
-            if not data:
-                size = len(self.octets)
-                break
-            self.octets += data
-            size = _record_size(self.octets)
-        record, self.octets = self.octets[:size], self.octets[size:]
-        return record
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Pass it on."""
-        await self._below.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Pass it on."""
-        await self._below.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        """Close what is below."""
-        await self._below.aclose()
-
-
-def _record_size(octets: bytes) -> int:
-    """How many octets the first record has; what is missing of its head counts too."""
-    if len(octets) < _RECORD_HEAD_BYTES:
-        return _RECORD_HEAD_BYTES
-    size = int.from_bytes(octets[3:5], "big")
-    # Not TLS: whoever reads it had better see that at once, than wait for a record's end.
-    return len(octets) if octets[0] not in _RECORD_TYPES or size > _MAX_RECORD_BYTES else _RECORD_HEAD_BYTES + size
-
-
-class TrioStream:
-    """A connected socket of trio, with TLS on top or without; a `Stream`.
-
-    Args:
-        stream: connected. This one owns it.
-        pool: of the connection that it becomes.
-    """
-
-    def __init__(self, stream: trio.SocketStream, pool: TrioPool) -> None:
-        self._bottom = stream
-        self._top: trio.SocketStream | trio.SSLStream[Any] = stream
-        self._records: list[_Records] = []
-        self._pool = pool
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether there is TLS on top."""
-        return self._top is not self._bottom
-
-    @property
-    def has_surplus(self) -> bool:
-        """Whether octets were read from the socket that nobody has read from here."""
-        return any(records.octets for records in self._records)
-
-    @property
-    def fd(self) -> int:
-        """The socket's descriptor."""
-        return self._bottom.socket.fileno()
-
-    async def read(self, max_bytes: int, ends: float) -> bytes:
-        """See `Stream`. `ssl.SSLEOFError` is the end of TLS without close_notify."""
-        with _errors_of_the_system(), _until(ends):
-            return bytes(await self._top.receive_some(max_bytes))
-
-    async def write(self, data: bytes, ends: float) -> None:
-        """See `Stream`."""
-        with _errors_of_the_system(), _until(ends):
-            await self._top.send_all(data)
-
-    async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
-        """See `Stream`."""
-        records = _Records(self._top)
-        secured: trio.SSLStream[Any] = trio.SSLStream(records, context, server_hostname=name)
-        self._records.append(records)
-        self._top = secured
-        with _errors_of_the_system(), _until(ends):
-            await secured.do_handshake()
-
-    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> Connection:
-        """See `Stream`."""
-        if context is not None:
-            await self.secure(context, name, ends)
-        return Connection(self._pool, self)
-
-    def close(self) -> None:
-        """See `Stream`. The peer is not told over TLS: that could take its time."""
-        self._bottom.socket.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        """See `AsyncNetworkStream.get_extra_info`."""
-        if info == "ssl_object":
-            return self._top if self.is_secure else None
-        sock = self._bottom.socket
-        names = {"client_addr": sock.getsockname, "server_addr": sock.getpeername}
-        return names[info]() if info in names else sock if info == "socket" else None
 
 
 class TrioNetwork:
@@ -169,19 +54,22 @@ class TrioNetwork:
 
     Args:
         pool: of the connections.
+        may_be_h2: they may speak HTTP/2.
     """
 
-    def __init__(self, pool: TrioPool) -> None:
+    def __init__(self, pool: TrioPool, may_be_h2: bool) -> None:
         self._pool = pool
+        self._may_be_h2 = may_be_h2
 
     async def connect(self, route: Route, host: str, port: int, ends: float) -> TrioStream:
         """See `Network`."""
-        with _errors_of_the_system(), _until(ends):
+        with errors_of_the_system(), until(ends):
             if route.uds is not None:
-                stream = await trio.open_unix_socket(route.uds)
+                sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                stream = await _connect_one(sock, route.uds)
             else:
-                stream = await _connect(route, host, port)
-        return TrioStream(stream, self._pool)
+                sock, stream = await _connect(route, host, port)
+        return TrioStream(sock, stream, self._pool, self._may_be_h2)
 
     async def sleep(self, seconds: float) -> None:
         """See `Network`."""
@@ -261,7 +149,7 @@ class Connection(CarriedConnection):
         """The octets that have come."""
         return exchange.take_body()
 
-    async def write_raw(self, data: bytes, timeout: float) -> None:
+    async def write_raw(self, exchange: Exchange, data: bytes, timeout: float) -> None:
         """Write octets outside HTTP; `timeout` in seconds."""
         if self.is_closed:
             raise WriteError("The connection is closed")
@@ -369,6 +257,8 @@ class Connection(CarriedConnection):
 
     async def _read_response(self, exchange: Exchange) -> None:
         while not (exchange.is_complete or (exchange.status_code and (not exchange.collect or exchange.is_tunnel))):
+            if exchange.has_hints():
+                break
             await self._read(exchange, exchange.read_timeout)
 
     async def _read(self, exchange: Exchange, timeout: float, deadline: float | None = None) -> None:
@@ -411,9 +301,9 @@ class TrioPool:
 
     def __init__(self, route: Route, limits: Limits, token: Any) -> None:
         self.loop = token
-        self.state = new_state(limits, late_binding=False)
-        self._route = route
-        self._open: set[Connection] = set()
+        self.route = route
+        self.state = new_state(limits, late_binding=False, multiplex=route.http2)
+        self._open: set[AnyConnection] = set()
         self._is_closed = False
 
     async def acquire(
@@ -424,7 +314,7 @@ class TrioPool:
         *,
         fresh: bool = False,
         trace: Trace | None = None,
-    ) -> Connection:
+    ) -> AnyConnection:
         """A connection to the origin. Arguments and errors as of `AsyncPool.acquire`."""
         while True:
             if self._is_closed:
@@ -436,23 +326,36 @@ class TrioPool:
             if self._is_closed:
                 self._leave(waiter)
                 raise closed_error()
-            connection: Connection | None = waiter.connection  # type: ignore[assignment]
+            connection: AnyConnection | None = waiter.connection  # type: ignore[assignment]
             if connection is None:
                 return await self._dial(waiter, timeouts.get("connect"), deadline, trace or dial_trace())
-            if not (connection.is_closed or (fresh and connection.served)):
-                return connection
-            # It died on its way here, or came free and is not what was asked for: its place is.
-            self.drop(connection)
+            if isinstance(connection, Connection):
+                if not (connection.is_closed or (fresh and connection.served)):
+                    return connection
+                # It died on its way here, or came free and is not what was asked for: its place is.
+                self.drop(connection)
+            else:
+                if connection.can_begin:
+                    return connection
+                # The server has said goodbye, or lowered its limit, meanwhile.
+                self.release(connection)
 
-    def release(self, connection: Connection) -> None:
-        """A task is through with a connection, whose exchange is complete."""
+    def release(self, connection: AnyConnection) -> None:
+        """A task is through with an exchange that is complete; or, if it shared its connection, has given it up."""
         if not connection.finished():
             self.drop(connection)
             return
         _wake(self.state.release(connection, monotonic()))
         self.close_discarded()
 
-    def drop(self, connection: Connection) -> None:
+    def share(self, connection: SharedConnection) -> None:
+        """A connection of HTTP/2 has room for requests that wait for one; or takes no more, and they wait in vain."""
+        while (turn := self.state.share(connection)) is not None:
+            _wake(turn)
+        if connection.is_draining:
+            self._promote_riders(connection.origin, if_stranded=True)
+
+    def drop(self, connection: AnyConnection) -> None:
         """A task gives up a connection in the middle of an exchange, or it has closed."""
         connection.close()
         self._open.discard(connection)
@@ -501,23 +404,47 @@ class TrioPool:
         """A task stops waiting."""
         self.state.leave(waiter)
         if waiter.connection is not None:
-            _wake(self.state.release(waiter.connection, monotonic()))
+            self.release(waiter.connection)  # type: ignore[arg-type]
         elif waiter.may_dial:
-            _wake(self.state.vacate(waiter.origin))
+            self._vacate(waiter.origin, is_lost=False)
 
-    async def _dial(self, waiter: Waiter, timeout: float | None, deadline: float, trace: Trace) -> Connection:
+    async def _dial(self, waiter: Waiter, timeout: float | None, deadline: float, trace: Trace) -> AnyConnection:
         try:
-            endpoint = Endpoint(waiter.origin.key, self._route)
-            connection = await dial(TrioNetwork(self), self._route, endpoint, timeout, deadline, trace)
+            endpoint = Endpoint(waiter.origin.key, self.route)
+            network = TrioNetwork(self, endpoint.http2)
+            connection: AnyConnection = await dial(network, self.route, endpoint, timeout, deadline, trace)
             if self._is_closed:
                 connection.close()
                 raise closed_error()
             self.state.adopt(connection, waiter.origin)
             self._open.add(connection)
+        except BaseException as error:
+            self._vacate(waiter.origin, is_lost=isinstance(error, Exception))
+            raise
+        try:
+            if not isinstance(connection, Connection):
+                self.share(connection)
+            self._promote_riders(waiter.origin, if_stranded=connection.is_shared)
         except BaseException:
-            _wake(self.state.vacate(waiter.origin))
+            # MemoryError, KeyboardInterrupt: nobody else knows of this one.
+            self.drop(connection)
             raise
         return connection
+
+    def _vacate(self, origin: Origin, *, is_lost: bool) -> None:
+        """A dial has come to nothing.
+
+        Args:
+            is_lost: it has failed, and none of those who rode on it is to wait for others that fail as well. Else the
+                task that made it was cancelled, which says nothing: one of them dials for the others.
+        """
+        _wake(self.state.vacate(origin))
+        self._promote_riders(origin, if_stranded=not is_lost)
+
+    def _promote_riders(self, origin: Origin, *, if_stranded: bool) -> None:
+        """Requests that waited for the dial of another dial each for itself; see `PoolState.promote`."""
+        while (turn := self.state.promote(origin, if_stranded)) is not None:
+            _wake(turn)
 
 
 def _wake(turn: Waiter | None) -> None:
@@ -525,35 +452,22 @@ def _wake(turn: Waiter | None) -> None:
         turn.wake.set()
 
 
-@contextmanager
-def _until(ends: float) -> Iterator[None]:
-    """A limit in monotonic seconds. Raises TimeoutError."""
-    if ends == NEVER:
-        yield
-        return
-    with trio.move_on_after(max(ends - monotonic(), 0.0)) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise TimeoutError("timed out")
-
-
-@contextmanager
-def _errors_of_the_system() -> Iterator[None]:
-    """Trio's own exceptions as the OSErrors that they come from."""
+async def _connect_one(sock: socket.socket, address: Any) -> trio.SocketStream:
+    """Connect a socket, which is closed if that fails: what trio knows it by. Raises OSError."""
     try:
-        yield
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError):
-            raise cause from None
-        raise ConnectionError(str(error) or "The connection was closed") from error
+        waiting = trio.socket.from_stdlib_socket(sock)
+        await waiting.connect(address)
+        return trio.SocketStream(waiting)
+    except BaseException:
+        sock.close()
+        raise
 
 
-async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
+async def _connect(route: Route, host: str, port: int) -> tuple[socket.socket, trio.SocketStream]:
     """The first of the host's addresses that accepts (RFC 8305). Raises OSError."""
     addresses = interleave(await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM))
     errors: list[Exception] = []
-    winners: list[trio.socket.SocketType] = []
+    winners: list[tuple[socket.socket, trio.SocketStream]] = []
     failed = [trio.Event() for _ in addresses]
 
     async def attempt(index: int) -> None:
@@ -564,12 +478,8 @@ async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
         if index + 1 < len(addresses):
             nursery.start_soon(attempt, index + 1)
         try:
-            sock = trio.socket.from_stdlib_socket(open_socket(addresses[index], route))
-            try:
-                await sock.connect(addresses[index][4])
-            except BaseException:
-                sock.close()
-                raise
+            sock = open_socket(addresses[index], route)
+            stream = await _connect_one(sock, addresses[index][4])
         except OSError as error:
             errors.append(error)
             failed[index].set()
@@ -582,7 +492,7 @@ async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
         if winners:
             sock.close()
         else:
-            winners.append(sock)
+            winners.append((sock, stream))
             nursery.cancel_scope.cancel()
 
     try:
@@ -590,8 +500,8 @@ async def _connect(route: Route, host: str, port: int) -> trio.SocketStream:
             await attempt(0)
         if not winners:
             raise errors[0]
-        return trio.SocketStream(winners[0])
+        return winners[0]
     except BaseException:
-        for sock in winners:
+        for sock, _ in winners:
             sock.close()
         raise

@@ -18,14 +18,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine
-    from typing import Any, TypeVar
+    from typing import Any, TypeAlias, TypeVar
 
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
+    from .push_h2 import Negotiator, SharedConnection
 
+    AnyConnection: TypeAlias = "Connection | SharedConnection"
     _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
 
-__all__ = ["AsyncNetwork", "AsyncStream", "Connection"]
+__all__ = ["AsyncNetwork", "AsyncStream", "Connection", "transport_info"]
 
 
 class Connection(H1Connection, asyncio.BufferedProtocol):
@@ -57,7 +59,7 @@ class Connection(H1Connection, asyncio.BufferedProtocol):
 
     def get_extra_info(self, info: str) -> Any:
         """See `AsyncNetworkStream.get_extra_info`."""
-        return None if self.transport is None else _transport_info(self.transport, info)
+        return None if self.transport is None else transport_info(self.transport, info)
 
 
 class AsyncStream:
@@ -71,7 +73,9 @@ class AsyncStream:
         is_unix: it is a Unix socket.
     """
 
-    def __init__(self, sock: socket.socket, make_connection: Callable[[], Connection], *, is_unix: bool) -> None:
+    def __init__(
+        self, sock: socket.socket, make_connection: Callable[[], Connection | Negotiator], *, is_unix: bool
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._make_connection = make_connection
         self._is_unix = is_unix
@@ -103,23 +107,31 @@ class AsyncStream:
         async with _until(ends):
             self._handshake = await self._wrap(_Handshake, context, name)
 
-    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> Connection:
+    async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> AnyConnection:
         """See `Stream`."""
         async with _until(ends):
-            if self._handshake is None:
-                return await self._wrap(self._make_connection, context, name)
-            transport = self._handshake.end()
-            connection = self._make_connection()
-            if context is None:
-                transport.set_protocol(connection)
-            else:
-                outer = transport.get_extra_info("ssl_object")
-                transport = await self._loop.start_tls(transport, connection, context, server_hostname=name)
-                # Loops tell of no error when the connection was closed before the handshake has begun.
-                if transport is None or transport.get_extra_info("ssl_object") in (None, outer):
-                    raise ConnectionError("The connection was closed in its TLS handshake")
-            connection.connection_made(transport)
-            return connection
+            protocol = await self._open(context, name)
+        if isinstance(protocol, Connection):
+            return protocol
+        if protocol.connection is None:
+            raise ConnectionError(protocol.refusal)
+        return protocol.connection
+
+    async def _open(self, context: ssl.SSLContext | None, name: str) -> Connection | Negotiator:
+        if self._handshake is None:
+            return await self._wrap(self._make_connection, context, name)
+        transport = self._handshake.end()
+        protocol = self._make_connection()
+        if context is None:
+            transport.set_protocol(protocol)
+        else:
+            outer = transport.get_extra_info("ssl_object")
+            transport = await self._loop.start_tls(transport, protocol, context, server_hostname=name)
+            # Loops tell of no error when the connection was closed before the handshake has begun.
+            if transport is None or transport.get_extra_info("ssl_object") in (None, outer):
+                raise ConnectionError("The connection was closed in its TLS handshake")
+        protocol.connection_made(transport)
+        return protocol
 
     def close(self) -> None:
         """See `Stream`."""
@@ -131,7 +143,7 @@ class AsyncStream:
     def get_extra_info(self, info: str) -> Any:
         """As `AsyncNetworkStream.get_extra_info`, for listeners of a trace."""
         if self._handshake is not None:
-            return _transport_info(self._handshake.transport, info)
+            return transport_info(self._handshake.transport, info)
         names = {"client_addr": self._info.getsockname, "server_addr": self._info.getpeername}
         return names[info]() if info in names else self._info if info == "socket" else None
 
@@ -140,12 +152,24 @@ class AsyncStream:
         # From here on the transport owns the socket, and closes it when the handshake fails or is cancelled.
         sock, self._sock = self._sock, None
         create = self._loop.create_unix_connection if self._is_unix else self._loop.create_connection
+        made: list[_Protocol] = []
+
+        def make() -> _Protocol:
+            made.append(factory())
+            return made[-1]
+
         try:
             transport, protocol = await create(
-                factory, sock=sock, ssl=context, server_hostname=None if context is None else name
+                make, sock=sock, ssl=context, server_hostname=None if context is None else name
             )
         except BaseException:
             self._disown(sock)
+            for half_made in made:
+                # Cancelled just as the handshake had ended: a connection of HTTP/2 has written to its transport then,
+                # and uvloop forgets it.
+                connection = getattr(half_made, "connection", None)
+                if connection is not None:
+                    connection.abort()
             raise
         if transport.is_closing():
             self._disown(sock)
@@ -230,7 +254,7 @@ class AsyncNetwork:
         make_connection: makes the protocol object of a connection.
     """
 
-    def __init__(self, make_connection: Callable[[], Connection]) -> None:
+    def __init__(self, make_connection: Callable[[], Connection | Negotiator]) -> None:
         self._make_connection = make_connection
 
     async def connect(self, route: Route, host: str, port: int, ends: float) -> AsyncStream:
@@ -321,6 +345,6 @@ def _close_loser(task: asyncio.Task[socket.socket], winner: socket.socket | None
         task.result().close()
 
 
-def _transport_info(transport: Any, info: str) -> Any:
+def transport_info(transport: Any, info: str) -> Any:
     names = {"client_addr": "sockname", "server_addr": "peername", "socket": "socket", "ssl_object": "ssl_object"}
     return transport.get_extra_info(names[info]) if info in names else None

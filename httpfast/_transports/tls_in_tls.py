@@ -1,7 +1,8 @@
 """TLS over a blocking stream that is TLS itself: to an origin, inside a tunnel through an https proxy.
 
 The ssl module puts TLS on a socket's descriptor only. Here an `ssl.SSLObject` works between two buffers, and their
-octets go through the socket below. The interface is that of sockets, as far as the blocking driver uses it.
+octets go through the socket below. The interface is that of sockets, as far as the blocking driver uses it. With a
+timeout of 0 nothing blocks: what cannot be done at once raises SSLWantReadError or SSLWantWriteError, as for SSLSocket.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class TLSSocket:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._timeout = below.gettimeout()
+        # Octets that the socket below has not taken, and how many of those given to `send` that has not reported yet.
+        self._unsent = b""
+        self._unreported = 0
 
     def __getattr__(self, name: str) -> Any:
         """What is told about a TLS connection: `getpeercert`, `version`, `selected_alpn_protocol` and the like."""
@@ -61,8 +65,21 @@ class TLSSocket:
             return 0
 
     def send(self, data: bytes | memoryview) -> int:
-        """Write some octets; how many. Raises OSError."""
-        return self._carry(lambda: self._tls.write(data))
+        """Write some octets; how many. Raises OSError.
+
+        After an SSLWantWriteError it has to be called again with the same octets, as OpenSSL wants it.
+        """
+
+        def write() -> int:
+            self._unreported = self._tls.write(data)
+            return self._unreported
+
+        if self._unreported:
+            self._flush()
+        else:
+            self._carry(write)
+        sent, self._unreported = self._unreported, 0
+        return sent
 
     def sendall(self, data: bytes | memoryview) -> None:
         """Write all octets. Raises OSError."""
@@ -105,7 +122,7 @@ class TLSSocket:
 
     def _carry(self, step: Callable[[], _T]) -> _T:
         """Repeat a step of TLS, carrying octets between it and the socket, until it is done. Raises TimeoutError."""
-        ends = None if self._timeout is None else monotonic() + self._timeout
+        ends = None if not self._timeout else monotonic() + self._timeout
         while True:
             try:
                 result = step()
@@ -140,5 +157,15 @@ class TLSSocket:
                 self._below.settimeout(self._timeout)
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._below.sendall(self._outgoing.read())
+        if not (self._unsent or self._outgoing.pending):
+            return
+        octets, self._unsent = self._unsent + self._outgoing.read(), b""
+        if self._timeout != 0:
+            self._below.sendall(octets)
+            return
+        start = 0
+        try:
+            while start < len(octets):
+                start += self._below.send(memoryview(octets)[start:])
+        finally:
+            self._unsent = octets[start:]

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from .._cext.exchange import Exchange
-    from .pull import Connection as ThreadConnection
-    from .pull_trio import Connection as TrioConnection
-    from .push import Connection as LoopConnection
+    from .pull import AnyConnection as ThreadConnection
+    from .pull_trio import AnyConnection as TrioConnection
+    from .push import AnyConnection as LoopConnection
 
     Connection: TypeAlias = "LoopConnection | TrioConnection"
 

@@ -103,7 +103,7 @@ class WebSocketClient(Generic[SyncSession]):
             auth=auth,
             follow_redirects=follow_redirects,
             timeout=timeout,
-            extensions=extensions,
+            extensions={"protocol": b"websocket", **(extensions or {})},
         ) as response:
             if refuse(response):
                 with suppress(RequestError):
@@ -170,7 +170,7 @@ class AsyncWebSocketClient(Generic[AsyncSession]):
             auth=auth,
             follow_redirects=follow_redirects,
             timeout=timeout,
-            extensions=extensions,
+            extensions={"protocol": b"websocket", **(extensions or {})},
         ) as response:
             if refuse(response):
                 with suppress(RequestError):

@@ -171,6 +171,9 @@ class TurnDuplex(Duplex):
 
 def duplex(stream: Any) -> Duplex:
     """The best that can be made of a network stream. Raises as its `read`."""
+    if getattr(stream, "is_shared", False):
+        # Others use its socket too.
+        return Duplex(stream)
     info = getattr(stream, "get_extra_info", lambda name: None)
     sock = info("socket")
     if isinstance(sock, socket.socket):

@@ -1,4 +1,4 @@
-"""The opening handshake: what is asked, and whether the answer opens a WebSocket (RFC 6455, 4.1)."""
+"""The opening handshake: what is asked, and whether the answer opens a WebSocket (RFC 6455, 4.1; RFC 8441, 5)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def handshake_headers(headers: HeaderTypes | None, subprotocols: list[str] | Non
 
 def refuse(response: Response) -> bool:
     """Whether the response opens no WebSocket, and its body, which says why, is small enough to be read."""
-    return response.status_code != 101 and is_small(response)
+    return not _is_open(response) and is_small(response)
 
 
 def check(response: Response) -> None:
@@ -54,15 +54,11 @@ def check(response: Response) -> None:
     Raises:
         WebSocketUpgradeError: it does not open a WebSocket.
     """
-    if response.status_code != 101:
+    if not _is_open(response):
         raise WebSocketUpgradeError(response)
     asked, headers = response.request.headers, response.headers
-    if "websocket" not in _tokens(headers, "Upgrade"):
-        raise WebSocketUpgradeError(response, "The answer's Upgrade is not 'websocket' (RFC 6455, 4.1)")
-    if "upgrade" not in _tokens(headers, "Connection"):
-        raise WebSocketUpgradeError(response, "The answer's Connection has no 'Upgrade' (RFC 6455, 4.1)")
-    if headers.get("Sec-WebSocket-Accept", "").strip() != accept_value(asked.get("Sec-WebSocket-Key", "")):
-        raise WebSocketUpgradeError(response, "Sec-WebSocket-Accept does not fit the key that was sent (RFC 6455, 4.1)")
+    if response.status_code == 101:
+        _check_switch(response)
     if "Sec-WebSocket-Extensions" in headers:
         raise WebSocketUpgradeError(response, "The server uses an extension, and none is supported (RFC 6455, 4.1)")
     chosen = headers.get("Sec-WebSocket-Protocol")
@@ -70,6 +66,21 @@ def check(response: Response) -> None:
         raise WebSocketUpgradeError(response, f"The server chose {chosen[:64]!r}, which was not offered")
     if "network_stream" not in response.extensions:
         raise WebSocketUpgradeError(response, "The transport gives no access to the connection")
+
+
+def _is_open(response: Response) -> bool:
+    """Whether the status says that the connection, or the stream of HTTP/2, is a WebSocket's from here on."""
+    return response.status_code == 101 or (response.http_version == "HTTP/2" and response.is_success)
+
+
+def _check_switch(response: Response) -> None:
+    asked, headers = response.request.headers, response.headers
+    if "websocket" not in _tokens(headers, "Upgrade"):
+        raise WebSocketUpgradeError(response, "The answer's Upgrade is not 'websocket' (RFC 6455, 4.1)")
+    if "upgrade" not in _tokens(headers, "Connection"):
+        raise WebSocketUpgradeError(response, "The answer's Connection has no 'Upgrade' (RFC 6455, 4.1)")
+    if headers.get("Sec-WebSocket-Accept", "").strip() != accept_value(asked.get("Sec-WebSocket-Key", "")):
+        raise WebSocketUpgradeError(response, "Sec-WebSocket-Accept does not fit the key that was sent (RFC 6455, 4.1)")
 
 
 def _listed(values: Iterable[str]) -> set[str]:

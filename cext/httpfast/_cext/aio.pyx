@@ -227,7 +227,7 @@ cdef class H1Connection(PooledConnection):
             raise exchange.error
         if exchange.is_complete or (exchange.status_code and (not exchange.collect or exchange.is_tunnel)):
             return None
-        return self.wait(exchange)
+        return None if exchange.has_hints() else self.wait(exchange)
 
     def wait_continue(self, Exchange exchange not None, double timeout):
         """A future for 100 Continue or the final head; done after `timeout` seconds at the latest."""
@@ -298,7 +298,7 @@ cdef class H1Connection(PooledConnection):
 
     # Raw octets, after 101 or CONNECT
 
-    def write_raw(self, data, double timeout):
+    def write_raw(self, Exchange exchange not None, data, double timeout):
         """Write octets outside HTTP. Returns None, or a future to await before the next write."""
         if self.is_closed:
             raise WriteError("The connection is closed")
@@ -402,7 +402,7 @@ cdef class H1Connection(PooledConnection):
             pass
         elif (not exchange.collect or exchange.is_tunnel) and exchange.status_code:
             self.wake(exchange)
-        elif exchange.expects_continue and exchange.continued:
+        elif (exchange.expects_continue and exchange.continued) or exchange.has_hints():
             self.wake(exchange)
         else:
             self.set_deadline()

@@ -15,6 +15,7 @@ cdef class BlockingConnection(PooledConnection):
     cdef H1Engine engine
     cdef readonly object sock              # a socket or an SSLSocket
     cdef object recv_into, send_some       # its bound methods
+    cdef object tls                        # what SSLSocket has inside, or None
     cdef object pending                    # octets that TLS has read and not handed out; None without TLS
     cdef int fd
     cdef readonly bint is_raw              # plain socket on POSIX: the system is called directly, without the GIL

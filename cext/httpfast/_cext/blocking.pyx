@@ -65,9 +65,10 @@ cdef class BlockingConnection(PooledConnection):
         self.receive_limit = self.send_limit = -1
         if self.is_raw:
             sock.settimeout(None)
+        # The object inside, where there is one: an SSLSocket's own methods cost ten times as much.
+        self.tls = sock._sslobj if isinstance(sock, ssl.SSLSocket) else None
         if self.is_secure:
-            # By way of its inner object where there is one: an SSLSocket's own method costs ten times as much.
-            self.pending = (sock._sslobj if isinstance(sock, ssl.SSLSocket) else sock).pending
+            self.pending = (sock if self.tls is None else self.tls).pending
         self.recv_into = sock.recv_into
         self.send_some = sock.send
 
@@ -149,6 +150,8 @@ cdef class BlockingConnection(PooledConnection):
     cpdef read_response(self, Exchange exchange):
         """Read until the response's head is there; until its end, when the whole body is wanted."""
         while not (exchange.is_complete or (exchange.status_code and (not exchange.collect or exchange.is_tunnel))):
+            if exchange.has_hints():
+                break
             self.read(exchange)
 
     def read_body(self, Exchange exchange not None):
@@ -194,7 +197,7 @@ cdef class BlockingConnection(PooledConnection):
 
     # Raw octets, after 101 or CONNECT
 
-    def write_raw(self, data, double timeout):
+    def write_raw(self, Exchange exchange not None, data, double timeout):
         """Write octets outside HTTP; `timeout` in seconds."""
         self.write_timeout = timeout
         self.total_deadline = NEVER        # which was for the exchange
@@ -239,7 +242,7 @@ cdef class BlockingConnection(PooledConnection):
                     self.send_limit = self.receive_limit = allowed
                 view = memoryview(octets)
                 while size:
-                    written = self.send_some(view)
+                    written = self.send_some(view) if self.tls is None else self.tls.write(view)
                     self.note_written()
                     size -= written
                     if size:
@@ -307,9 +310,8 @@ cdef class BlockingConnection(PooledConnection):
                 if self.receive_limit != allowed:
                     self.sock.settimeout(None if allowed == NEVER else allowed)
                     self.send_limit = self.receive_limit = allowed
-                return self.recv_into(
-                    self.view if data == self.buffer else PyMemoryView_FromMemory(data, size, WRITABLE)
-                )
+                view = self.view if data == self.buffer else PyMemoryView_FromMemory(data, size, WRITABLE)
+                return self.recv_into(view) if self.tls is None else self.tls.read(size, view)
             except TimeoutError as error:
                 raise ReadTimeout("The response did not come in time") from error
             except ssl.SSLEOFError as error:

@@ -16,6 +16,9 @@ cdef class Exchange:
     cdef readonly double deadline       # monotonic seconds by which the exchange has to end, infinite for no limit
     cdef readonly bint is_traced        # somebody listens to its steps
     cdef readonly bint has_proxy        # its request names a proxy of its own
+    cdef readonly bint heeds_hints      # its caller wants to know of informational responses as they come
+    cdef readonly bytes protocol        # what an extended CONNECT is to speak (RFC 8441, 4), or None
+    cdef readonly Exchange upgrade      # what this extended CONNECT stands for: a GET with Upgrade in HTTP/1.1, or None
     cdef readonly bint is_special       # any of these
 
     # What that means for the answer: set by the engine when the request goes out.
@@ -33,6 +36,7 @@ cdef class Exchange:
     cdef readonly bint has_content_encoding
     cdef Py_ssize_t reason_start, reason_end
     cdef list _fields
+    cdef tuple fields_known             # in HTTP/2: (name, value) pairs, shared with other responses
 
     # The body: octets received and not yet taken.
     cdef ByteBuffer body
@@ -47,11 +51,24 @@ cdef class Exchange:
     cdef readonly list informational    # (status, [(name, value), ...]) of the 1xx responses, or None
     cdef readonly object error          # what ended the exchange instead, or None
     cdef readonly bint is_tunnel        # 101, or 2xx to CONNECT: the stream is raw from here on
+    cdef readonly bint was_refused      # the server says that it has not looked at the request: it can be sent again
+    cdef readonly bint needs_h1         # it cannot be had over HTTP/2
+    cdef readonly uint32_t stream_id    # of HTTP/2 (RFC 9113, 5.1.1), else 0
+    cdef object stream                  # while it is open
+    cdef bint is_changed                # the engine has put it among those with news
 
     # The driver's: who waits, and the connection that still feeds this exchange.
     cdef object waiter
+    cdef list write_waiters             # in a tunnel, where some may write while another reads
     cdef readonly object connection
+    cdef bint wakes_on_any              # who waits wants to know of any progress, not only of the end
+    cdef bint awaits_window             # who waits has more of the body to send
+    cdef double wait_timeout, wait_ends  # of the wait under way: seconds, monotonic seconds
+    cdef Py_ssize_t filled_before       # octets of the body when it began
+    cdef Py_ssize_t hints_told          # of the informational responses
 
+    cpdef bint has_hints(self) noexcept
+    cpdef bint has_failed(self) noexcept
     cpdef bytes take_body(self)
 
 

@@ -72,6 +72,22 @@ cdef class Exchange:
         exchange.deadline = self.deadline
         exchange.collect = self.collect
         exchange.is_traced = self.is_traced
+        exchange.heeds_hints = self.heeds_hints
+        exchange.protocol = self.protocol
+        exchange.upgrade = self.upgrade
+        return exchange
+
+    def as_connect(self, tuple key not None, tuple fields not None) -> Exchange:
+        """An extended CONNECT in the place of this GET with Upgrade (RFC 8441, 5).
+
+        Args:
+            key, fields: see `reroute`.
+        """
+        cdef Exchange exchange = self.again()
+        exchange.method = "CONNECT"
+        exchange.key = key
+        exchange.fields_sent = fields
+        exchange.upgrade = self
         return exchange
 
     def reroute(self, tuple key not None, bytes target not None, tuple fields not None):
@@ -92,6 +108,9 @@ cdef class Exchange:
         cdef const char* line_end
         cdef const char* start
         if self._fields is None:
+            if self.fields_known is not None:
+                self._fields = list(self.fields_known)
+                return self._fields
             if self.raw is None:
                 return []
             start = PyBytes_AS_STRING(self.raw)
@@ -103,6 +122,20 @@ cdef class Exchange:
     def reason_phrase(self) -> bytes:
         """The status line's reason phrase (RFC 9112, 4), b"" when there is none."""
         return self.raw[self.reason_start:self.reason_end] if self.raw is not None else b""
+
+    cpdef bint has_failed(self) noexcept:
+        """True when there is an error, and nothing to give out before it: the head of a streamed response, octets."""
+        return self.error is not None and (self.collect or not self.status_code)
+
+    cpdef bint has_hints(self) noexcept:
+        """True when there are informational responses that somebody heeds and has not been told of."""
+        return self.heeds_hints and self.informational is not None and len(self.informational) > self.hints_told
+
+    def take_hints(self) -> list:
+        """(status, fields) of the informational responses since the last call (RFC 9110, 15.2)."""
+        cdef list hints = [] if self.informational is None else self.informational[self.hints_told:]
+        self.hints_told += len(hints)
+        return hints
 
     @property
     def unread_bytes(self) -> int:

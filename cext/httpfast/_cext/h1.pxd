@@ -14,6 +14,10 @@ from .exchange cimport Exchange
 from .headers cimport RequestHead
 
 
+cpdef int check_target(bytes target) except -1
+cdef int64_t parse_length(const char* value, Py_ssize_t size, Py_ssize_t* digits) except -1
+
+
 cdef enum ReceiveState:
     IDLE
     HEAD

@@ -175,6 +175,7 @@ cdef Settings settings_of(object client):
         not settings.is_plain
         or get(settings.hooks, "request")
         or get(settings.hooks, "response")
+        or get(settings.hooks, "informational")
         or PyDict_Contains(settings.cookies, "jar")
     ):
         return None
@@ -366,15 +367,34 @@ cdef int take_arguments(Exchange exchange, object request) except -1:
         if total is not None:
             # A client starts the clock when it begins to send, which may be some redirects ago.
             exchange.deadline = extensions.get("deadline") or monotonic() + <double>total
-    if len(extensions) > 1:
+    if len(extensions) > (timeouts is not None):
         name = extensions.get("target")
         if name is not None:
             exchange.target = name.encode("utf-8") if isinstance(name, str) else name
         name = extensions.get("sni_hostname")
         if name is not None:
             exchange.key += (name.decode("latin-1") if isinstance(name, bytes) else name,)
-        exchange.is_traced = extensions.get("trace") is not None
-        exchange.has_proxy = exchange.is_special = "proxy" in extensions
+        name = extensions.get("priority")
+        if name is not None:
+            add_priority(exchange, name)
+        exchange.heeds_hints = extensions.get("informational") is not None
+        exchange.is_traced = exchange.heeds_hints or extensions.get("trace") is not None
+        exchange.has_proxy = "proxy" in extensions
+        name = extensions.get("protocol")
+        if name is not None:
+            exchange.protocol = name.encode("ascii") if isinstance(name, str) else bytes(name)
+        exchange.is_special = exchange.has_proxy or exchange.protocol is not None
+    return 0
+
+
+cdef int add_priority(Exchange exchange, object priority) except -1:
+    """Say how urgent the response is (RFC 9218, 5), unless the request's fields do."""
+    cdef tuple field
+    for field in exchange.fields_sent:
+        if field[1] == b"priority":
+            return 0
+    value = priority.encode("ascii") if isinstance(priority, str) else bytes(priority)
+    exchange.fields_sent += ((b"Priority", b"priority", value),)
     return 0
 
 

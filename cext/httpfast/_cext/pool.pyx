@@ -15,6 +15,28 @@ cdef class PooledConnection:
         """True when an idle connection can carry a request: still open, and no octet has come while it was idle."""
         return True
 
+    cdef Py_ssize_t room(self) noexcept:
+        """How many exchanges more it can carry. Asked of shared ones."""
+        return 1
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the server takes no further requests here (RFC 9113, 6.8)."""
+        return False
+
+    @property
+    def was_dismissed(self) -> bool:
+        """Whether the server has said so, and that nothing is wrong: another connection may well do."""
+        return False
+
+    cdef bint is_stalled(self) noexcept:
+        """True when it carries nothing at all for now, because the server says so (RFC 9113, 6.5.2)."""
+        return False
+
+    cdef Py_ssize_t agree(self, Py_ssize_t expected) noexcept:
+        """How many exchanges it carries: as its server says, else as others of its origin did (-1: unknown)."""
+        return expected
+
     cpdef close(self):
         """Close it. May be called at any time and more than once."""
 
@@ -58,6 +80,12 @@ cdef class WaiterQueue:
         waiter.origin.waiting += 1
         return 0
 
+    cdef int place(self, Waiter waiter) except -1:
+        """As `insert`, at once for one that is newer than all here."""
+        if self.last is None or self.last.ticket < waiter.ticket:
+            return self.append(waiter)
+        return self.insert(waiter)
+
     cdef int remove(self, Waiter waiter) except -1:
         if waiter.previous is None:
             self.first = waiter.next
@@ -81,6 +109,9 @@ cdef class Origin:
         self.key = key
         self.dialing = WaiterQueue.__new__(WaiterQueue)
         self.held = WaiterQueue.__new__(WaiterQueue)
+        self.riding = WaiterQueue.__new__(WaiterQueue)
+        self.shared = []
+        self.max_streams = -1
 
     cdef RequestHead head_for(self, tuple fields):
         """The encoded head of these fields. The last one is kept: clients repeat it.
@@ -103,12 +134,15 @@ cdef class PoolState:
         keepalive_expiry: seconds that an idle connection is kept, None for no limit.
         late_binding: a waiter whose dial is under way takes any connection that comes free first. Not for threads,
             which are busy while they dial.
+        multiplex: HTTP/2 may be spoken, so that requests to an origin may share a connection.
     """
 
     def __init__(
-        self, max_connections=None, max_idle=None, max_per_origin=None, keepalive_expiry=None, *, bint late_binding=True
+        self, max_connections=None, max_idle=None, max_per_origin=None, keepalive_expiry=None, *,
+        bint late_binding=True, bint multiplex=False
     ):
         self.late_binding = late_binding
+        self.multiplex = multiplex
         self.max_connections = sys.maxsize if max_connections is None else max_connections
         self.max_idle = sys.maxsize if max_idle is None else max_idle
         self.max_per_origin = sys.maxsize if max_per_origin is None else max_per_origin
@@ -135,11 +169,31 @@ cdef class PoolState:
         origin = <Origin>found
         while origin.top is not None:
             connection = origin.top
+            if connection.is_shared and connection.is_stalled() and connection.is_usable(now):
+                return None
             self.unlink_idle(connection)
             if connection.is_usable(now):
+                self.lend(connection)
                 return connection
             self.discard(connection)
-        return None
+        return self.least_loaded(origin, now) if origin.shared else None
+
+    cdef PooledConnection least_loaded(self, Origin origin, double now):
+        """The connection of HTTP/2 that carries least, lent once more; None if all are full."""
+        cdef PooledConnection connection, chosen = None
+        for connection in origin.shared:
+            if (chosen is None or connection.leases < chosen.leases) and connection.room() > 0:
+                chosen = connection
+        if chosen is not None:
+            chosen.leases += 1
+        return chosen
+
+    cdef int lend(self, PooledConnection connection) except -1:
+        """A connection that carried nothing carries something."""
+        connection.leases = 1
+        if connection.is_shared:
+            connection.origin.shared.append(connection)
+        return 0
 
     cpdef Waiter enter(self, key, bint fresh=False):
         """Join the line for a connection; call `checkout` first.
@@ -149,29 +203,47 @@ cdef class PoolState:
         """
         cdef Origin origin = self.origin_of(key)
         cdef Waiter waiter = Waiter.__new__(Waiter)
-        cdef PooledConnection evicted
         self.tickets += 1
         waiter.ticket = self.tickets
         waiter.origin = origin
+        if self.multiplex and not origin.speaks_h1 and (origin.dials or self.is_stalled(origin)):
+            origin.riding.append(waiter)
+        else:
+            self.begin_waiting(waiter, fresh)
+        return waiter
+
+    cdef bint is_stalled(self, Origin origin) noexcept:
+        """True when the server takes no requests for now: those on other connections would fare no better."""
+        cdef PooledConnection connection
+        if origin.top is not None and origin.top.is_shared and origin.top.is_stalled():
+            return True
+        for connection in origin.shared:
+            if connection.is_stalled():
+                return True
+        return False
+
+    cdef int begin_waiting(self, Waiter waiter, bint fresh) except -1:
+        """A slot for a dial, or a place in a queue for one."""
+        cdef Origin origin = waiter.origin
+        cdef PooledConnection evicted
         if fresh and origin.top is not None and origin.connections + origin.queued >= self.max_per_origin:
             evicted = origin.bottom
             self.unlink_idle(evicted)
             self.discard(evicted)
-            origin = waiter.origin = self.origin_of(key)
+            origin = waiter.origin = self.origin_of(origin.key)
         if origin.connections + origin.queued >= self.max_per_origin:
-            origin.held.append(waiter)
-            return waiter
+            origin.held.place(waiter)
+            return 0
         if self.connections >= self.max_connections and self.oldest is not None:
             evicted = self.oldest
             self.unlink_idle(evicted)
             self.discard(evicted)
-            origin = waiter.origin = self.origin_of(key)
+            origin = waiter.origin = self.origin_of(origin.key)
         if self.connections >= self.max_connections:
-            self.queue.append(waiter)
+            self.queue.place(waiter)
             origin.queued += 1
-            return waiter
-        self.take_slot(origin, waiter)
-        return waiter
+            return 0
+        return self.take_slot(origin, waiter)
 
     cpdef Waiter release(self, PooledConnection connection, double now):
         """A connection is free. Returns the waiter to wake, or None when it went idle.
@@ -184,10 +256,19 @@ cdef class PoolState:
         if connection is None or not connection.is_counted or connection.is_idle:
             return None
         origin = connection.origin
-        waiter = origin.dialing.first
+        connection.leases -= 1
+        if connection.is_shared:
+            waiter = self.share(connection)
+            if waiter is not None or connection.leases > 0:
+                return waiter
+            origin.shared.remove(connection)
+            if not connection.is_usable(now) or self.queue.length > origin.queued:
+                self.discard(connection)
+                return self.grant_next(origin)
+            self.push_idle(connection, now)
+            return None
+        waiter = self.next_of(origin)
         common = self.queue.first
-        if waiter is None or (origin.held.first is not None and origin.held.first.ticket < waiter.ticket):
-            waiter = origin.held.first
         if waiter is None and common is None:
             self.push_idle(connection, now)
             return None
@@ -201,12 +282,67 @@ cdef class PoolState:
         self.admit(origin)
         waiter.may_dial = False
         waiter.connection = connection
+        self.lend(connection)
         return waiter
+
+    cdef Waiter next_of(self, Origin origin):
+        """The oldest waiter in the origin's own queues, or None."""
+        cdef Waiter waiter = origin.dialing.first
+        if waiter is None or (origin.held.first is not None and origin.held.first.ticket < waiter.ticket):
+            waiter = origin.held.first
+        if waiter is None or (origin.riding.first is not None and origin.riding.first.ticket < waiter.ticket):
+            waiter = origin.riding.first
+        return waiter
+
+    cpdef Waiter share(self, PooledConnection connection):
+        """The next of its origin's waiters that a connection of HTTP/2 has room for, or None."""
+        cdef Origin origin
+        cdef Waiter waiter, common
+        if connection is None or not connection.is_counted or not connection.is_shared or connection.room() <= 0:
+            return None
+        origin = connection.origin
+        waiter = self.next_of(origin)
+        if origin.queued:
+            # A limit in all holds some of its requests back, among those of other origins.
+            common = self.queue.first
+            while common is not None and common.origin is not origin:
+                common = common.next
+            if common is not None and (waiter is None or common.ticket < waiter.ticket):
+                waiter = common
+                origin.queued -= 1
+        if waiter is None:
+            return None
+        waiter.queue.remove(waiter)
+        self.admit(origin)
+        waiter.may_dial = False
+        waiter.connection = connection
+        if connection.is_idle:
+            # It had no room when it went idle, or when the waiter came.
+            self.unlink_idle(connection)
+            self.lend(connection)
+        else:
+            connection.leases += 1
+        return waiter
+
+    cpdef Waiter promote(self, Origin origin, bint if_stranded=False):
+        """A rider has to dial for itself: one that may do so now, or None when there is none.
+
+        `if_stranded`: only while there is no dial that they ride on, and no server that takes nothing for now.
+        """
+        cdef Waiter waiter
+        while origin.riding.first is not None and not (if_stranded and (origin.dials or self.is_stalled(origin))):
+            waiter = origin.riding.first
+            origin.riding.remove(waiter)
+            self.begin_waiting(waiter, False)
+            if waiter.may_dial:
+                return waiter
+        return None
 
     cpdef Waiter vacate(self, Origin origin):
         """A dial failed: its slot is free. Returns the waiter that may dial now, or None."""
         if origin is None or origin.connections == 0:
             raise ValueError("The origin has no slot to give back")
+        origin.dials -= 1
         self.free_slot(origin)
         return self.grant_next(origin)
 
@@ -226,6 +362,13 @@ cdef class PoolState:
             raise TypeError("A connection and its origin, not None")
         connection.origin = origin
         connection.is_counted = True
+        origin.dials -= 1
+        if connection.is_shared:
+            origin.speaks_h1 = False
+            origin.max_streams = connection.agree(origin.max_streams)
+        elif self.multiplex:
+            origin.speaks_h1 = True
+        self.lend(connection)
         return 0
 
     cpdef Waiter arrive(self, PooledConnection connection, double now):
@@ -240,7 +383,7 @@ cdef class PoolState:
         waiter.queue.remove(waiter)
         waiter.may_dial = False
         waiter.connection = connection
-        return waiter
+        return waiter                          # the lease is that of `adopt`
 
     cpdef Waiter drop(self, PooledConnection connection):
         """A connection has closed, idle or in use. Returns the waiter that may dial now, or None."""
@@ -250,6 +393,8 @@ cdef class PoolState:
         origin = connection.origin
         if connection.is_idle:
             self.unlink_idle(connection)
+        elif connection.is_shared and connection.leases > 0:
+            origin.shared.remove(connection)
         connection.is_counted = False
         self.free_slot(origin)
         return self.grant_next(origin)
@@ -292,6 +437,7 @@ cdef class PoolState:
         cdef Origin origin = connection.origin
         cdef PooledConnection evicted
         connection.is_idle = True
+        connection.leases = 0
         connection.idle_since = now
         connection.below = origin.top
         if origin.top is None:
@@ -346,8 +492,9 @@ cdef class PoolState:
     cdef int take_slot(self, Origin origin, Waiter waiter) except -1:
         self.connections += 1
         origin.connections += 1
+        origin.dials += 1
         waiter.may_dial = True
-        return origin.dialing.append(waiter) if self.late_binding else 0
+        return origin.dialing.place(waiter) if self.late_binding else 0
 
     cdef int free_slot(self, Origin origin) except -1:
         self.connections -= 1
@@ -364,6 +511,11 @@ cdef class PoolState:
         """A slot of `origin` has come free: the oldest waiter that may now dial takes it."""
         cdef Waiter chosen
         self.admit(origin)
+        if origin.riding.first is not None and origin.dials == 0 and not self.is_stalled(origin):
+            # What they waited for is gone. The others ride on the first one's dial.
+            chosen = self.promote(origin)
+            if chosen is not None:
+                return chosen
         chosen = self.queue.first
         if chosen is None or self.connections >= self.max_connections:
             return None

@@ -21,8 +21,23 @@ cdef extern from *:
         FD_SET((SOCKET)fd, &readable);
         return select(0, &readable, NULL, NULL, &at_once) != 0;
     }
+    static inline int httpfast_wait(int fd, int events, double seconds) {
+        fd_set readable, writable;
+        struct timeval limit;
+        int count;
+        FD_ZERO(&readable);
+        FD_ZERO(&writable);
+        if (events & 1) FD_SET((SOCKET)fd, &readable);
+        if (events & 2) FD_SET((SOCKET)fd, &writable);
+        limit.tv_sec = (long)seconds;
+        limit.tv_usec = (long)((seconds - (double)limit.tv_sec) * 1e6);
+        count = select(0, &readable, &writable, NULL, seconds < 0 ? NULL : &limit);
+        if (count <= 0) return count;
+        return (FD_ISSET((SOCKET)fd, &readable) ? 1 : 0) | (FD_ISSET((SOCKET)fd, &writable) ? 2 : 0);
+    }
     #else
     #include <errno.h>
+    #include <poll.h>
     #include <sys/socket.h>
     #include <sys/time.h>
     #define HTTPFAST_RAW_SOCKETS 1
@@ -51,6 +66,16 @@ cdef extern from *:
         char octet;
         return !(recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
     }
+    /* Wait until a socket is readable (1), writable (2), or either (3): which of them it is, 0 when it is not in time,
+       -1 on an error. Negative seconds are no limit. */
+    static inline int httpfast_wait(int fd, int events, double seconds) {
+        struct pollfd one = {fd, (short)((events & 1 ? POLLIN : 0) | (events & 2 ? POLLOUT : 0)), 0};
+        int limit = seconds < 0 ? -1 : seconds > 2e6 ? 2000000000 : (int)(seconds * 1e3 + 0.999);
+        int count = poll(&one, 1, limit);
+        if (count <= 0) return count;
+        if (one.revents & (POLLERR | POLLHUP | POLLNVAL)) return events;
+        return (one.revents & POLLIN ? 1 : 0) | (one.revents & POLLOUT ? 2 : 0);
+    }
     #endif
     """
     const bint HTTPFAST_RAW_SOCKETS
@@ -60,3 +85,4 @@ cdef extern from *:
     bint httpfast_interrupted() nogil
     void httpfast_set_timeouts(int fd, double receive, double send) nogil
     bint httpfast_has_input(int fd) nogil
+    int httpfast_wait(int fd, int events, double seconds) nogil

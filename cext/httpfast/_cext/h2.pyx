@@ -1,0 +1,1171 @@
+# cython: overflowcheck=False
+# (In checked builds Cython takes a difference of pointers for one of integers, which C compilers refuse.)
+"""H2Engine: HTTP/2 for the client's side of one connection, sans-IO (RFC 9113). See the .pxd for its states.
+
+An error of the connection raises, after a GOAWAY that says why was put into `out`; the engine is dead then, and so are
+its exchanges. An error of one stream fails its exchange and resets it; the others go on.
+
+Windows: the connection's is so large that it never holds anything back, and is given back as octets arrive; so one
+caller who does not read holds back nobody else. A stream's is given back as octets arrive too, if its body is
+collected, else as they are taken: that is a streamed body's backpressure. A stream's window is of one size, or grows:
+each time that the octets of a round trip (a PING's) fill more than two thirds of it, it becomes twice what they were.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcpy
+
+from .buffer cimport ByteBuffer
+from .exchange cimport Exchange
+from .frame cimport (
+    CANCEL,
+    COMPRESSION_ERROR,
+    ENHANCE_YOUR_CALM,
+    FLAG_ACK,
+    FLAG_END_HEADERS,
+    FLAG_END_STREAM,
+    FLAG_PADDED,
+    FLAG_PRIORITY,
+    FLOW_CONTROL_ERROR,
+    FRAME_CONTINUATION,
+    FRAME_DATA,
+    FRAME_GOAWAY,
+    FRAME_HEADER_BYTES,
+    FRAME_HEADERS,
+    FRAME_PING,
+    FRAME_PRIORITY,
+    FRAME_PUSH_PROMISE,
+    FRAME_RST_STREAM,
+    FRAME_SETTINGS,
+    FRAME_SIZE_ERROR,
+    FRAME_WINDOW_UPDATE,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    HTTP_1_1_REQUIRED,
+    REFUSED_STREAM,
+    SETTING_ENABLE_CONNECT_PROTOCOL,
+    SETTING_ENABLE_PUSH,
+    SETTING_HEADER_TABLE_SIZE,
+    SETTING_INITIAL_WINDOW_SIZE,
+    SETTING_MAX_CONCURRENT_STREAMS,
+    SETTING_MAX_FRAME_SIZE,
+    SETTING_MAX_HEADER_LIST_SIZE,
+    SETTING_NO_RFC7540_PRIORITIES,
+    STREAM_CLOSED,
+    read_16,
+    read_24,
+    read_32,
+    write_16,
+    write_32,
+    write_frame_header,
+)
+from .h1 cimport check_target
+from .h2_heads cimport RequestFields, ResponseHead, read_head, read_trailers
+from .headers cimport method_bytes
+from .hpack cimport HpackDecoder, HpackEncoder
+
+from httpfast._cext.hpack import HpackError
+from httpfast._exceptions import LocalProtocolError, RemoteProtocolError, WriteError
+
+cdef enum:
+    FRAME_LIMIT = 16384                # octets of a payload that we take; the protocol's own default
+    HEAD_LIMIT = 262144                # octets of a field block, and of the fields decoded from it
+    FIELD_LIMIT = 1000
+    CONTINUATION_LIMIT = 16            # frames of one field block beside the first (CVE-2024-28182)
+    INFORMATIONAL_LIMIT = 32
+    IDLE_LIMIT = 1000                  # frames in a row that bring nothing on (CVE-2019-9511 and its like)
+    PREALLOCATE_LIMIT = 67108864       # 64 MiB, as in HTTP/1.1
+    GROWING_WINDOW = 262144            # what one that grows begins with
+    GROWTH_LIMIT = 67108864
+    CONNECTION_WINDOW = 1073741824     # 1 GiB
+    DEFAULT_WINDOW = 65535             # RFC 9113, 6.9.2
+    ABANDONED_LIMIT = 1000             # streams that we remember to have reset
+    KNOWN_REQUESTS = 1024              # heads of requests that are known again
+    REPLY_LIMIT = 1000                 # answers that wait to be written (CVE-2019-9512, 9515)
+
+    # The last octet of a PING's payload says what it is for.
+    PING_ALIVE = 1
+    PING_GROWTH = 2
+
+cdef int64_t WINDOW_LIMIT = 2147483647
+cdef uint32_t LAST_ID = 2147483647
+
+cdef bytes PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+# RFC 9113, 7.
+ERROR_NAMES = (
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
+)
+
+
+class ConnectionFault(RemoteProtocolError):
+    """What the peer did ends the connection.
+
+    Args:
+        code: for the GOAWAY (RFC 9113, 7).
+    """
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+def error_name(code) -> str:
+    """The name of an error code (RFC 9113, 7), or its number."""
+    return ERROR_NAMES[code] if 0 <= code < len(ERROR_NAMES) else f"code {code:#x}"
+
+
+cdef class H2Stream:
+    """One exchange's place on a connection."""
+
+    @property
+    def has_unsent(self) -> bool:
+        """True while octets of the body wait for the peer's windows."""
+        return self.unsent is not None
+
+
+cdef Py_ssize_t moved(Exchange exchange) noexcept:
+    """Changes when octets of a body, the response's or the request's, have moved."""
+    cdef H2Stream stream = exchange.stream
+    return exchange.body.filled + (0 if stream is None else stream.sent)
+
+
+cdef class H2Engine:
+    """One connection's HTTP/2. It has one owner and no lock."""
+
+    def __cinit__(self):
+        self.encoder = HpackEncoder()
+        self.decoder = HpackDecoder(max_list_size=HEAD_LIMIT, max_fields=FIELD_LIMIT)
+        self.streams = {}
+        self.pseudo_fields = {}
+        self.blocked = {}
+        self.abandoned = {}
+        self.changed = []
+        self.out = ByteBuffer.__new__(ByteBuffer)
+        self.pending = ByteBuffer.__new__(ByteBuffer)
+        self.block = ByteBuffer.__new__(ByteBuffer)
+        self.next_id = 1
+        self.goaway_code = -1
+        # Before its SETTINGS a peer takes any number of streams; 100 is the least that RFC 9113, 6.5.2 recommends.
+        self.max_streams = 100
+        self.initial_send_window = self.send_window = DEFAULT_WINDOW
+        self.max_frame_size = FRAME_LIMIT
+        self.stream_window = self.largest_window = STREAM_WINDOW
+        self.connection_window = CONNECTION_WINDOW
+
+    # Sending
+
+    cdef int start(self) except -1:
+        """The connection preface (RFC 9113, 3.4): before anything else."""
+        self.out.append(PyBytes_AS_STRING(PREFACE), PyBytes_GET_SIZE(PREFACE))
+        self.write_settings((
+            (SETTING_ENABLE_PUSH, 0),
+            (SETTING_INITIAL_WINDOW_SIZE, self.stream_window),
+            (SETTING_MAX_HEADER_LIST_SIZE, HEAD_LIMIT),
+            (SETTING_NO_RFC7540_PRIORITIES, 1),
+        ))
+        write_32(self.frame(4, FRAME_WINDOW_UPDATE, 0, 0), CONNECTION_WINDOW - DEFAULT_WINDOW)
+        return 0
+
+    cdef int write_settings(self, tuple settings) except -1:
+        cdef uint8_t* payload = self.frame(<uint32_t>(6 * len(settings)), FRAME_SETTINGS, 0, 0)
+        cdef uint32_t name, value
+        for name, value in settings:
+            write_16(payload, name)
+            write_32(payload + 2, value)
+            payload += 6
+        return 0
+
+    cdef int set_window(self, int64_t size) except -1:
+        """Before `start`: octets that the server may send ahead on each stream; 0 for a window that grows as needed.
+
+        Raises:
+            ValueError: no window of HTTP/2 has that size.
+        """
+        if size == 0:
+            self.is_growing = True
+            self.stream_window = self.largest_window = GROWING_WINDOW
+        elif DEFAULT_WINDOW <= size <= CONNECTION_WINDOW // 4:
+            self.stream_window = self.largest_window = size
+        else:
+            raise ValueError(f"A window has {DEFAULT_WINDOW} to {CONNECTION_WINDOW // 4} octets, not {size}")
+        return 0
+
+    cpdef bytes take_output(self):
+        """The octets to write."""
+        self.replies = 0
+        return self.out.take()
+
+    cdef Py_ssize_t free_streams(self) noexcept:
+        """How many streams may be opened now."""
+        if not self.can_go_on():
+            return 0
+        return <Py_ssize_t>max(self.max_streams - <int64_t>len(self.streams), <int64_t>0)
+
+    cdef Py_ssize_t agree(self, Py_ssize_t expected) noexcept:
+        """How many streams there may be: until the server says so, as many as it is expected to allow (-1: unknown)."""
+        if self.has_settings:
+            return <Py_ssize_t>self.max_streams
+        if expected > 0:
+            self.max_streams = expected
+        return expected
+
+    cdef bint can_go_on(self) noexcept:
+        """False when no stream will ever be opened again."""
+        return not self.is_draining and not self.is_dead and self.next_id <= LAST_ID
+
+    cdef H2Stream request(self, Exchange exchange, RequestFields head, bytes scheme, bint whole):
+        """Begin an exchange: its head, and its body if it is given whole. The rest follows by `send_body`.
+
+        Raises:
+            LocalProtocolError: the request is not valid, or there is no room for a stream; nothing has changed.
+        """
+        cdef H2Stream stream
+        cdef bytes body = exchange.body_sent if whole else None
+        cdef Py_ssize_t size = 0 if body is None else PyBytes_GET_SIZE(body)
+        cdef bytes block
+        if self.free_streams() == 0:
+            exchange.was_refused = True
+            raise LocalProtocolError("The connection has no room for another stream (RFC 9113, 5.1.2)")
+        if head.asks_upgrade:
+            exchange.needs_h1 = True
+            raise LocalProtocolError("HTTP/2 knows no Upgrade (RFC 9113, 8.6)")
+        if body is not None and size != max(head.content_length, <int64_t>0) and (size or head.content_length > 0):
+            if head.content_length >= 0:
+                raise LocalProtocolError(
+                    f"The body has {size} octets, but Content-Length promises {head.content_length} (RFC 9113, 8.1.1)"
+                )
+        if exchange.method == "CONNECT":
+            if size:
+                raise LocalProtocolError("A CONNECT has no content (RFC 9110, 9.3.6)")
+            if exchange.protocol is not None and not self.takes_connect_protocol:
+                exchange.needs_h1 = exchange.upgrade is not None
+                raise LocalProtocolError("The server has not said that it takes an extended CONNECT (RFC 8441, 3)")
+        block = self.encode(exchange, head, scheme)
+        stream = H2Stream.__new__(H2Stream)
+        stream.id = self.next_id
+        stream.exchange = exchange
+        stream.send_window = self.initial_send_window
+        stream.send_missing = head.content_length
+        stream.missing = -1
+        exchange.answers_head = exchange.method == "HEAD"
+        exchange.answers_connect = exchange.method == "CONNECT"
+        exchange.expects_continue = head.expects_continue
+        exchange.stream = stream
+        exchange.stream_id = stream.id
+        exchange.http_version = b"HTTP/2"
+        self.next_id += 2
+        self.streams[stream.id] = stream
+        self.idle_frames = 0
+        self.write_head(stream, block, body is not None and size == 0 and not exchange.answers_connect)
+        if size:
+            stream.has_end = True
+            self.send_body(stream, body)
+        return stream
+
+    cdef bytes encode(self, Exchange exchange, RequestFields head, bytes scheme):
+        """The field block of a request. The encoder knows it again by the identity of what it is made of."""
+        cdef tuple key = (head, exchange.method, scheme, exchange.target)
+        cdef PyObject* known = PyDict_GetItemWithError(self.pseudo_fields, key)
+        cdef tuple pseudo
+        if exchange.protocol is not None and exchange.method == "CONNECT":
+            check_target(exchange.target)
+            pseudo = (
+                (b":method", b"CONNECT"),
+                (b":protocol", exchange.protocol),
+                (b":scheme", scheme),
+                (b":authority", head.authority),
+                (b":path", exchange.target),
+            )
+            return self.encoder.encode(pseudo, head.fields)
+        if known != NULL:
+            return self.encoder.encode(<tuple>known, head.fields)
+        check_target(exchange.target)
+        if exchange.method == "CONNECT":
+            # Whoever gives no target of its own means the URL's authority (RFC 9113, 8.5).
+            pseudo = (
+                (b":method", b"CONNECT"),
+                (b":authority", head.authority if exchange.target.startswith(b"/") else exchange.target),
+            )
+        else:
+            pseudo = (
+                (b":method", method_bytes(exchange.method)),
+                (b":scheme", scheme),
+                (b":authority", head.authority),
+                (b":path", exchange.target),
+            )
+        if len(self.pseudo_fields) >= KNOWN_REQUESTS:
+            self.pseudo_fields.clear()
+        self.pseudo_fields[key] = pseudo
+        return self.encoder.encode(pseudo, head.fields)
+
+    cdef int write_head(self, H2Stream stream, bytes block, bint ends) except -1:
+        """HEADERS, and CONTINUATION for what does not fit into one frame (RFC 9113, 6.2, 6.10)."""
+        cdef const char* data = PyBytes_AS_STRING(block)
+        cdef Py_ssize_t left = PyBytes_GET_SIZE(block)
+        cdef uint32_t size = <uint32_t>min(left, <Py_ssize_t>self.max_frame_size)
+        cdef int flags = FLAG_END_STREAM if ends else 0
+        cdef int kind = FRAME_HEADERS
+        while True:
+            left -= size
+            if left == 0:
+                flags |= FLAG_END_HEADERS
+            memcpy(self.frame(size, kind, flags, stream.id), data, size)
+            if left == 0:
+                break
+            data += size
+            size = <uint32_t>min(left, <Py_ssize_t>self.max_frame_size)
+            kind = FRAME_CONTINUATION
+            flags = 0
+        stream.is_sent = ends
+        return 0
+
+    cdef int send_body(self, H2Stream stream, bytes piece) except -1:
+        """Take a piece of the body. What the windows hold back stays in `unsent`: no other piece may follow until then.
+
+        Raises:
+            LocalProtocolError: it passes the Content-Length.
+        """
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(piece)
+        if stream is None or stream.exchange.stream is None:
+            return 0                   # closed
+        if stream.unsent is not None or stream.is_sent:
+            raise LocalProtocolError("A piece of the body before the one ahead of it has gone, or after the end")
+        if stream.send_missing >= 0:
+            if size > stream.send_missing:
+                raise LocalProtocolError("Too much data for declared Content-Length (RFC 9113, 8.1.1)")
+            stream.send_missing -= size
+        if size == 0 and not stream.has_end:
+            return 0
+        stream.unsent = piece
+        stream.unsent_start = 0
+        if not self.pump(stream):
+            self.blocked[stream.id] = stream
+        return 0
+
+    cdef int end_body(self, H2Stream stream) except -1:
+        """End the body.
+
+        Raises:
+            LocalProtocolError: Content-Length promised more.
+        """
+        if stream is None or stream.exchange.stream is None or stream.is_sent or stream.has_end:
+            return 0
+        if stream.exchange.answers_connect:
+            return 0                   # what follows a CONNECT is not its body
+        if stream.send_missing > 0:
+            raise LocalProtocolError(
+                f"Too little data for declared Content-Length: {stream.send_missing} octets short (RFC 9113, 8.1.1)"
+            )
+        stream.has_end = True
+        if stream.unsent is None:
+            self.frame(0, FRAME_DATA, FLAG_END_STREAM, stream.id)
+            stream.is_sent = True
+        return 0
+
+    cdef bint pump(self, H2Stream stream) except -1:
+        """Write DATA as far as the windows allow. True when nothing is left unsent."""
+        cdef Py_ssize_t left = PyBytes_GET_SIZE(stream.unsent) - stream.unsent_start
+        cdef uint32_t size
+        while left:
+            size = <uint32_t>min(
+                min(<int64_t>left, <int64_t>self.max_frame_size),
+                max(min(self.send_window, stream.send_window), <int64_t>0),
+            )
+            if size == 0:
+                return False
+            left -= size
+            memcpy(
+                self.frame(size, FRAME_DATA, FLAG_END_STREAM if left == 0 and stream.has_end else 0, stream.id),
+                PyBytes_AS_STRING(stream.unsent) + stream.unsent_start,
+                size,
+            )
+            stream.unsent_start += size
+            stream.sent += size
+            self.send_window -= size
+            stream.send_window -= size
+            self.idle_frames = 0
+        stream.unsent = None
+        stream.is_sent = stream.has_end
+        return True
+
+    cdef int pump_all(self) except -1:
+        """A window has grown: write what it held back, oldest stream first."""
+        cdef H2Stream stream
+        for stream in list(self.blocked.values()):
+            if self.pump(stream):
+                del self.blocked[stream.id]
+                self.note(stream)
+            elif self.send_window <= 0:
+                break
+        return 0
+
+    cdef int reset(self, H2Stream stream, uint32_t code) except -1:
+        """The caller gives a stream up (RFC 9113, 5.4.2). Nothing happens when it is closed already."""
+        if stream is not None and self.streams.get(stream.id) is stream:
+            if not self.is_dead:
+                write_32(self.frame(4, FRAME_RST_STREAM, 0, stream.id), code)
+                if len(self.abandoned) >= ABANDONED_LIMIT:
+                    del self.abandoned[next(iter(self.abandoned))]
+                self.abandoned[stream.id] = True
+            self.close_stream(stream)
+        return 0
+
+    cdef int send_raw(self, H2Stream stream, bytes octets) except -1:
+        """Take octets for a tunnel (RFC 9113, 8.5). What the windows hold back stays in `unsent`; more may follow it.
+
+        Raises:
+            WriteError: the stream is closed.
+        """
+        if stream is None or self.streams.get(stream.id) is not stream or stream.is_sent:
+            raise WriteError("The stream is closed")
+        if stream.unsent is None:
+            return self.send_body(stream, octets)
+        stream.unsent = stream.unsent[stream.unsent_start:] + octets
+        stream.unsent_start = 0
+        return 0
+
+    cdef int end_tunnel(self, H2Stream stream) except -1:
+        """The caller has done with a tunnel: its end for the peer, and nothing more is read."""
+        if stream is None or self.streams.get(stream.id) is not stream:
+            return 0
+        # A WebSocket has its own goodbye: browsers end its stream by RST_STREAM; some servers break at DATA behind it.
+        if stream.exchange.protocol is None and stream.unsent is None and not stream.is_sent and not self.is_dead:
+            self.frame(0, FRAME_DATA, FLAG_END_STREAM, stream.id)
+            stream.is_sent = True
+            if stream.has_ended:
+                return self.close_stream(stream)
+        return self.reset(stream, CANCEL)
+
+    cdef bint consumed(self, H2Stream stream, Py_ssize_t size) except -1:
+        """The caller has taken octets of a streamed body: the peer may send as many more. True when it is told so."""
+        if stream is None or stream.exchange.collect or self.streams.get(stream.id) is not stream:
+            return False
+        stream.taken += size
+        if stream.taken < self.stream_window // 4:
+            return False
+        stream.window_used -= stream.taken
+        write_32(self.frame(4, FRAME_WINDOW_UPDATE, 0, stream.id), <uint32_t>stream.taken)
+        stream.taken = 0
+        return True
+
+    cdef int lose(self, object error) except -1:
+        """The connection is broken: what is under way ends with the error."""
+        cdef H2Stream stream
+        if self.goaway_code > NO_ERROR:
+            cause, error = error, RemoteProtocolError(
+                f"The server closed the connection: {error_name(self.goaway_code)}"
+            )
+            error.__cause__ = cause
+        for stream in self.streams.values():
+            if stream.exchange.error is None:
+                stream.exchange.error = error if isinstance(error, Exception) else RemoteProtocolError(repr(error))
+        self.is_draining = self.is_dead = True
+        return self.fail_all("", 0)
+
+    cdef int ping(self, uint32_t purpose) except -1:
+        """Ask for an answer (RFC 9113, 6.7)."""
+        cdef uint8_t* payload = self.frame(8, FRAME_PING, 0, 0)
+        write_32(payload, 0)
+        write_32(payload + 4, purpose)
+        return 0
+
+    cdef int ask_for_life(self) except -1:
+        """Send a PING: `is_asked` until something has come."""
+        self.is_asked = True
+        return self.ping(PING_ALIVE)
+
+    cdef int reply(self) except -1:
+        """An answer is about to be written. A peer that asks and does not read is not answered for ever."""
+        self.replies += 1
+        if self.replies > REPLY_LIMIT:
+            raise ConnectionFault(ENHANCE_YOUR_CALM, "The server asks and does not read the answers (RFC 9113, 10.5)")
+        return 0
+
+    cdef int leave(self, uint32_t code) except -1:
+        """Say goodbye (RFC 9113, 6.8)."""
+        cdef uint8_t* payload
+        if not self.is_dead:
+            payload = self.frame(8, FRAME_GOAWAY, 0, 0)
+            write_32(payload, 0)
+            write_32(payload + 4, code)
+            self.is_draining = True
+        return 0
+
+    cdef uint8_t* frame(self, uint32_t size, int kind, int flags, uint32_t stream_id) except NULL:
+        """Add a frame's header to `out`, and room for its payload: where that goes."""
+        cdef Py_ssize_t needed = self.out.filled + FRAME_HEADER_BYTES + size
+        cdef uint8_t* at
+        if needed > self.out.capacity:
+            self.out.reserve(max(needed, max(self.out.capacity * 2, <Py_ssize_t>1024)))
+        at = <uint8_t*>self.out.tail()
+        write_frame_header(at, size, kind, flags, stream_id)
+        self.out.filled = needed
+        return at + FRAME_HEADER_BYTES
+
+    # Receiving
+
+    cdef int receive(self, const char* data, Py_ssize_t size) except -1:
+        """Take octets as they were read. Raises RemoteProtocolError; the engine is dead then."""
+        cdef Py_ssize_t used
+        if self.is_dead:
+            return 0
+        self.is_asked = False
+        try:
+            while size:
+                if self.in_data:
+                    used = self.receive_data_payload(data, size)
+                else:
+                    used = self.receive_frame(<const uint8_t*>data, size)
+                data += used
+                size -= used
+        except HpackError as error:
+            self.die(COMPRESSION_ERROR, str(error))
+            raise RemoteProtocolError(f"A field block cannot be decoded: {error} (RFC 7541)") from error
+        except ConnectionFault as error:
+            self.die(error.code, str(error))
+            raise
+        except BaseException as error:
+            self.die(PROTOCOL_ERROR, str(error))
+            raise
+        return 0
+
+    cdef int receive_end(self) except -1:
+        """The peer has closed its side: what is not complete fails."""
+        if not self.is_dead:
+            self.is_draining = self.is_dead = True
+            if self.goaway_code > NO_ERROR:
+                self.fail_all(f"The server closed the connection: {error_name(self.goaway_code)}", 0)
+            else:
+                self.fail_all("Server disconnected without sending a complete response.", 0)
+        return 0
+
+    cdef list take_changed(self):
+        """The exchanges with news: a head, octets of a streamed body, room for more of theirs, their end or error."""
+        cdef list changed = self.changed
+        cdef Exchange exchange
+        self.changed = []
+        for exchange in changed:
+            exchange.is_changed = False
+        return changed
+
+    cdef int die(self, uint32_t code, str text) except -1:
+        """The connection is of no more use: say why, and fail what is under way."""
+        cdef H2Stream stream
+        self.leave(code)
+        self.is_draining = self.is_dead = True
+        for stream in self.streams.values():
+            stream.exchange.was_answered = True    # wrongly, but that is no reason to ask again
+        return self.fail_all(text, 0)
+
+    cdef H2Stream find(self, uint32_t stream_id):
+        """The stream, or None when it is closed. Raises ConnectionFault for one that never was (RFC 9113, 5.1)."""
+        cdef PyObject* found = PyDict_GetItemWithError(self.streams, stream_id)
+        if found != NULL:
+            return <H2Stream>found
+        if not stream_id & 1 or stream_id >= self.next_id:
+            raise ConnectionFault(PROTOCOL_ERROR, f"A frame for the idle stream {stream_id} (RFC 9113, 5.1)")
+        return None
+
+    cdef int note(self, H2Stream stream) except -1:
+        if not stream.exchange.is_changed:
+            stream.exchange.is_changed = True
+            self.changed.append(stream.exchange)
+        return 0
+
+    cdef int close_stream(self, H2Stream stream) except -1:
+        self.streams.pop(stream.id, None)
+        self.blocked.pop(stream.id, None)
+        stream.unsent = None
+        # They refer to each other: nobody is to wait for the garbage collector.
+        stream.exchange.stream = None
+        if self.data_stream is stream:
+            self.data_stream = None
+        return 0
+
+    cdef int fail_stream(self, H2Stream stream, uint32_t code, str text) except -1:
+        """An error of one stream (RFC 9113, 5.4.2)."""
+        stream.exchange.was_answered = True        # wrongly, but that is no reason to ask again
+        if stream.exchange.error is None:
+            stream.exchange.error = RemoteProtocolError(text)
+        self.note(stream)
+        return self.reset(stream, code)
+
+    cdef int fail_all(self, str text, uint32_t above) except -1:
+        """Fail the exchanges of all streams above a number."""
+        cdef H2Stream stream
+        for stream in list(self.streams.values()):
+            if stream.id > above:
+                if stream.exchange.error is None:
+                    stream.exchange.error = RemoteProtocolError(text)
+                self.note(stream)
+                self.close_stream(stream)
+        return 0
+
+    # Frames
+
+    cdef Py_ssize_t receive_frame(self, const uint8_t* data, Py_ssize_t size) except -1:
+        """One frame, or as much of it as there is; DATA as soon as its header is. Returns the octets used."""
+        cdef Py_ssize_t before = self.pending.filled, needed = FRAME_HEADER_BYTES
+        cdef const uint8_t* at = data
+        cdef uint32_t payload
+        if before:
+            # The rest of the header first, so that it is known how long the frame is.
+            if before < FRAME_HEADER_BYTES:
+                needed = min(size, FRAME_HEADER_BYTES - before)
+                self.pending.append(<const char*>data, needed)
+                if self.pending.filled < FRAME_HEADER_BYTES:
+                    return needed
+                self.check_header(<const uint8_t*>self.pending.data())
+                if self.pending.data()[3] != FRAME_DATA:
+                    return needed if self.receive_pending() else needed
+                # DATA needs its first octet too, when it is padded.
+                if not self.pending.data()[4] & FLAG_PADDED or read_24(<const uint8_t*>self.pending.data()) == 0:
+                    self.receive_pending()
+                return needed
+            payload = read_24(<const uint8_t*>self.pending.data())
+            if self.pending.data()[3] == FRAME_DATA:
+                payload = 1
+            needed = min(size, FRAME_HEADER_BYTES + <Py_ssize_t>payload - before)
+            self.pending.append(<const char*>data, needed)
+            self.receive_pending()
+            return needed
+        if size < FRAME_HEADER_BYTES:
+            self.pending.append(<const char*>data, size)
+            return size
+        self.check_header(at)
+        payload = read_24(at)
+        if at[3] == FRAME_DATA:
+            if at[4] & FLAG_PADDED and payload and size == FRAME_HEADER_BYTES:
+                self.pending.append(<const char*>data, size)
+                return size
+            return FRAME_HEADER_BYTES + self.begin_data(
+                at[4], read_32(at + 5) & LAST_ID, at + FRAME_HEADER_BYTES, payload
+            )
+        if size < FRAME_HEADER_BYTES + <Py_ssize_t>payload:
+            self.pending.append(<const char*>data, size)
+            return size
+        self.take_frame(at[3], at[4], read_32(at + 5) & LAST_ID, at + FRAME_HEADER_BYTES, payload)
+        return FRAME_HEADER_BYTES + payload
+
+    cdef int check_header(self, const uint8_t* at) except -1:
+        """A frame's header, as soon as it is there."""
+        if read_24(at) > FRAME_LIMIT:
+            raise ConnectionFault(FRAME_SIZE_ERROR, f"A frame of {read_24(at)} octets (RFC 9113, 4.2)")
+        if not self.has_settings and (at[3] != FRAME_SETTINGS or at[4] & FLAG_ACK):
+            raise ConnectionFault(PROTOCOL_ERROR, "The server does not begin with SETTINGS (RFC 9113, 3.4)")
+        if self.block_stream and (at[3] != FRAME_CONTINUATION or read_32(at + 5) & LAST_ID != self.block_stream):
+            raise ConnectionFault(PROTOCOL_ERROR, "A frame within a field block (RFC 9113, 4.3)")
+        return 0
+
+    cdef bint receive_pending(self) except -1:
+        """Take the frame in `pending` if it is complete. Of DATA the header is enough, with the padding's length."""
+        cdef const uint8_t* at = <const uint8_t*>self.pending.data()
+        cdef uint32_t payload = read_24(at)
+        cdef ByteBuffer whole
+        if at[3] == FRAME_DATA:
+            self.begin_data(at[4], read_32(at + 5) & LAST_ID, at + FRAME_HEADER_BYTES, payload)
+            self.pending.filled = 0
+            return True
+        if self.pending.filled < FRAME_HEADER_BYTES + <Py_ssize_t>payload:
+            return False
+        whole, self.pending = self.pending, ByteBuffer.__new__(ByteBuffer)
+        at = <const uint8_t*>whole.data()
+        self.take_frame(at[3], at[4], read_32(at + 5) & LAST_ID, at + FRAME_HEADER_BYTES, payload)
+        return True
+
+    cdef int take_frame(self, int kind, int flags, uint32_t stream_id, const uint8_t* payload, uint32_t size) except -1:
+        """Any complete frame but DATA."""
+        cdef H2Stream stream
+        if kind == FRAME_HEADERS:
+            return self.take_headers(flags, stream_id, payload, size)
+        self.idle_frames += 1
+        if self.idle_frames > IDLE_LIMIT:
+            raise ConnectionFault(
+                ENHANCE_YOUR_CALM, f"More than {IDLE_LIMIT} frames in a row that bring nothing (RFC 9113, 10.5)"
+            )
+        if kind == FRAME_WINDOW_UPDATE:
+            return self.take_window_update(stream_id, payload, size)
+        if kind == FRAME_SETTINGS:
+            if stream_id:
+                raise ConnectionFault(PROTOCOL_ERROR, "SETTINGS on a stream (RFC 9113, 6.5)")
+            return self.take_settings(flags, payload, size)
+        if kind == FRAME_PING:
+            if stream_id:
+                raise ConnectionFault(PROTOCOL_ERROR, "PING on a stream (RFC 9113, 6.7)")
+            if size != 8:
+                raise ConnectionFault(FRAME_SIZE_ERROR, "A PING without eight octets (RFC 9113, 6.7)")
+            if not flags & FLAG_ACK:
+                self.reply()
+                memcpy(self.frame(8, FRAME_PING, FLAG_ACK, 0), payload, 8)
+            elif self.is_sampling and read_32(payload + 4) == PING_GROWTH:
+                self.end_sample()
+            return 0
+        if kind == FRAME_RST_STREAM:
+            return self.take_reset(stream_id, payload, size)
+        if kind == FRAME_GOAWAY:
+            if stream_id:
+                raise ConnectionFault(PROTOCOL_ERROR, "GOAWAY on a stream (RFC 9113, 6.8)")
+            return self.take_goaway(payload, size)
+        if kind == FRAME_CONTINUATION:
+            if not self.block_stream:
+                raise ConnectionFault(PROTOCOL_ERROR, "CONTINUATION without a field block (RFC 9113, 6.10)")
+            self.continuations += 1
+            if self.continuations > CONTINUATION_LIMIT or self.block.filled + <Py_ssize_t>size > HEAD_LIMIT:
+                raise ConnectionFault(
+                    ENHANCE_YOUR_CALM,
+                    f"A field block of more than {CONTINUATION_LIMIT} CONTINUATION frames or {HEAD_LIMIT} octets",
+                )
+            self.block.append(<const char*>payload, size)
+            if flags & FLAG_END_HEADERS:
+                self.block_stream = 0
+                self.take_block(stream_id, self.block.data(), self.block.filled, self.block_ends)
+                self.block.clear()
+            return 0
+        if kind == FRAME_PUSH_PROMISE:
+            raise ConnectionFault(PROTOCOL_ERROR, "PUSH_PROMISE, which was turned off (RFC 9113, 8.4)")
+        if kind == FRAME_PRIORITY:
+            if stream_id == 0:
+                raise ConnectionFault(PROTOCOL_ERROR, "PRIORITY without a stream (RFC 9113, 6.3)")
+            if size != 5:
+                stream = self.streams.get(stream_id)
+                if stream is None:
+                    raise ConnectionFault(FRAME_SIZE_ERROR, "A PRIORITY without five octets (RFC 9113, 6.3)")
+                return self.fail_stream(stream, FRAME_SIZE_ERROR, "A PRIORITY without five octets (RFC 9113, 6.3)")
+        return 0                       # PRIORITY, and frames that this engine does not know (5.5), mean nothing
+
+    # DATA (RFC 9113, 6.1): its octets go to the body as they come, whether or not the frame is complete
+
+    cdef int begin_data(self, int flags, uint32_t stream_id, const uint8_t* payload, uint32_t size) except -1:
+        """A DATA frame begins. Returns the octets used behind its header: the padding's length, if there is one."""
+        cdef H2Stream stream
+        cdef int used = 0
+        if stream_id == 0:
+            raise ConnectionFault(PROTOCOL_ERROR, "DATA without a stream (RFC 9113, 6.1)")
+        stream = self.find(stream_id)
+        if stream is None and not self.is_ours(stream_id):
+            raise ConnectionFault(STREAM_CLOSED, f"DATA on the closed stream {stream_id} (RFC 9113, 5.1)")
+        self.data_left = size
+        self.padding_left = 0
+        if flags & FLAG_PADDED:
+            if size == 0:
+                raise ConnectionFault(FRAME_SIZE_ERROR, "Padded DATA without the padding's length (RFC 9113, 6.1)")
+            used = 1
+            self.padding_left = payload[0]
+            if self.padding_left >= size:
+                raise ConnectionFault(PROTOCOL_ERROR, "The padding is longer than its frame (RFC 9113, 6.1)")
+            self.data_left -= 1 + self.padding_left
+        # Padding counts (6.9.1). The connection's window is given back at once, whoever the octets are for.
+        self.window_used += size
+        if self.window_used > self.connection_window:
+            raise ConnectionFault(FLOW_CONTROL_ERROR, "More DATA than the connection's window (RFC 9113, 6.9)")
+        if self.window_used > CONNECTION_WINDOW // 2:
+            write_32(self.frame(4, FRAME_WINDOW_UPDATE, 0, 0), <uint32_t>self.window_used)
+            self.window_used = 0
+        if self.is_growing:
+            self.sample += size
+            if not self.is_sampling and self.data_left:
+                self.is_sampling = True
+                self.sample = size
+                self.ping(PING_GROWTH)
+        if size == 0 or self.data_left == 0:
+            self.idle_frames += 1
+            if self.idle_frames > IDLE_LIMIT:
+                raise ConnectionFault(ENHANCE_YOUR_CALM, f"More than {IDLE_LIMIT} empty frames (RFC 9113, 10.5)")
+        else:
+            self.idle_frames = 0
+        if stream is not None:
+            stream.window_used += size
+            stream.taken += size - self.data_left
+            if stream.has_ended:
+                self.fail_stream(stream, STREAM_CLOSED, "DATA behind the end of the stream (RFC 9113, 5.1)")
+                stream = None
+            elif stream.window_used > self.largest_window:
+                self.fail_stream(stream, FLOW_CONTROL_ERROR, "More DATA than the stream's window (RFC 9113, 6.9)")
+                stream = None
+            elif not stream.has_head:
+                self.fail_stream(stream, PROTOCOL_ERROR, "DATA before the response's head (RFC 9113, 8.1)")
+                stream = None
+            elif self.data_left and stream.missing >= 0 and self.data_left > stream.missing:
+                self.fail_stream(
+                    stream,
+                    PROTOCOL_ERROR,
+                    "More content than Content-Length, or than its status allows (RFC 9113, 8.1.1)",
+                )
+                stream = None
+        self.data_stream = stream
+        self.data_ends = flags & FLAG_END_STREAM
+        self.in_data = True
+        if self.data_left == 0 and self.padding_left == 0:
+            self.end_data()
+        return used
+
+    cdef Py_ssize_t receive_data_payload(self, const char* data, Py_ssize_t size) except -1:
+        cdef H2Stream stream = self.data_stream
+        cdef uint32_t used
+        if self.data_left:
+            used = <uint32_t>min(<Py_ssize_t>self.data_left, size)
+            self.data_left -= used
+            if stream is not None:
+                stream.exchange.body.append(data, used)
+                if stream.missing >= 0:
+                    stream.missing -= used
+                if not stream.exchange.collect:
+                    self.note(stream)
+        else:
+            used = <uint32_t>min(<Py_ssize_t>self.padding_left, size)
+            self.padding_left -= used
+        if self.data_left == 0 and self.padding_left == 0:
+            self.end_data()
+        return used
+
+    cdef int end_data(self) except -1:
+        """A DATA frame is complete."""
+        cdef H2Stream stream = self.data_stream
+        self.in_data = False
+        self.data_stream = None
+        if stream is None:
+            return 0
+        if self.data_ends:
+            return self.finish(stream)
+        if stream.exchange.collect and stream.window_used > self.stream_window // 2:
+            write_32(self.frame(4, FRAME_WINDOW_UPDATE, 0, stream.id), <uint32_t>stream.window_used)
+            stream.window_used = stream.taken = 0
+        return 0
+
+    cdef int end_sample(self) except -1:
+        """A round trip is over: what has come in it says how large a window is worth having."""
+        self.is_sampling = False
+        if self.sample * 3 < self.stream_window * 2 or self.stream_window >= GROWTH_LIMIT:
+            return 0
+        # The peer grants the difference to all streams when it reads this (RFC 9113, 6.9.2).
+        self.stream_window = self.largest_window = min(max(self.sample, self.stream_window) * 2, <int64_t>GROWTH_LIMIT)
+        self.write_settings(((SETTING_INITIAL_WINDOW_SIZE, self.stream_window),))
+        return 0
+
+    cdef bint is_ours(self, uint32_t stream_id) except -1:
+        """True for a closed stream that we have reset, as far as we remember: frames for it may be on their way."""
+        return stream_id in self.abandoned or len(self.abandoned) >= ABANDONED_LIMIT or self.goaway_code >= 0
+
+    # HEADERS
+
+    cdef int take_headers(self, int flags, uint32_t stream_id, const uint8_t* payload, uint32_t size) except -1:
+        cdef uint32_t padding = 0
+        if stream_id == 0:
+            raise ConnectionFault(PROTOCOL_ERROR, "HEADERS without a stream (RFC 9113, 6.2)")
+        if flags & FLAG_PADDED:
+            if size == 0:
+                raise ConnectionFault(FRAME_SIZE_ERROR, "Padded HEADERS without the padding's length (RFC 9113, 6.2)")
+            padding = payload[0]
+            payload += 1
+            size -= 1
+        if flags & FLAG_PRIORITY:
+            if size < 5:
+                raise ConnectionFault(FRAME_SIZE_ERROR, "HEADERS too short for their priority (RFC 9113, 6.2)")
+            payload += 5
+            size -= 5
+        if padding > size:
+            raise ConnectionFault(PROTOCOL_ERROR, "The padding is longer than its frame (RFC 9113, 6.2)")
+        size -= padding
+        if flags & FLAG_END_HEADERS:
+            return self.take_block(stream_id, <const char*>payload, size, flags & FLAG_END_STREAM)
+        self.block.append(<const char*>payload, size)
+        self.block_stream = stream_id
+        self.block_ends = flags & FLAG_END_STREAM
+        self.continuations = 0
+        return 0
+
+    cdef int take_block(self, uint32_t stream_id, const char* data, Py_ssize_t size, bint ends) except -1:
+        """A complete field block. It is decoded in any case, for the table has to stay in step with the peer's."""
+        cdef H2Stream stream = self.find(stream_id)
+        cdef tuple decoded = self.decoder.decode(data, size)
+        cdef ResponseHead head
+        if stream is None:
+            if not self.is_ours(stream_id):
+                raise ConnectionFault(STREAM_CLOSED, f"HEADERS on the closed stream {stream_id} (RFC 9113, 5.1)")
+            self.idle_frames += 1
+            if self.idle_frames > IDLE_LIMIT:
+                raise ConnectionFault(
+                    ENHANCE_YOUR_CALM, f"More than {IDLE_LIMIT} frames in a row that bring nothing (RFC 9113, 10.5)"
+                )
+            return 0
+        if stream.has_ended:
+            return self.fail_stream(stream, STREAM_CLOSED, "HEADERS behind the end of the stream (RFC 9113, 5.1)")
+        if decoded is None:
+            return self.fail_stream(
+                stream,
+                ENHANCE_YOUR_CALM,
+                f"The response has more than {FIELD_LIMIT} header fields, or {HEAD_LIMIT} octets of them",
+            )
+        if not stream.has_head:
+            # A server repeats itself: the decoder gives the same list for the same block.
+            if decoded is not self.last_decoded:
+                self.last_response = read_head(decoded)
+                self.last_decoded = decoded
+            head = self.last_response
+            if head.fault is None:
+                return self.take_response(stream, head, ends)
+        else:
+            head = read_trailers(decoded)
+            if head.fault is None:
+                if ends:
+                    if head.fields:
+                        stream.exchange.trailers = list(head.fields)
+                    return self.finish(stream)
+                head.fault = "trailers that do not end the stream (RFC 9113, 8.1)"
+        return self.fail_stream(stream, PROTOCOL_ERROR, f"The response's head is malformed: {head.fault}")
+
+    cdef int take_response(self, H2Stream stream, ResponseHead head, bint ends) except -1:
+        """The head of a response."""
+        cdef Exchange exchange = stream.exchange
+        cdef bytes name, value
+        exchange.was_answered = True
+        if head.status < 200:
+            stream.informational_count += 1
+            for name, value in head.fields:
+                stream.informational_bytes += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 32
+            if ends or stream.informational_count > INFORMATIONAL_LIMIT or stream.informational_bytes > HEAD_LIMIT:
+                return self.fail_stream(
+                    stream,
+                    PROTOCOL_ERROR,
+                    "An informational response that ends the stream (RFC 9113, 8.1)"
+                    if ends
+                    else f"More than {INFORMATIONAL_LIMIT} informational responses to one request",
+                )
+            if head.status == 100:
+                exchange.continued = True
+                self.note(stream)
+            else:
+                if exchange.informational is None:
+                    exchange.informational = []
+                exchange.informational.append((head.status, list(head.fields)))
+                if exchange.heeds_hints:
+                    self.note(stream)
+            return 0
+        self.idle_frames = 0
+        stream.has_head = True
+        exchange.status_code = head.status
+        exchange.fields_known = head.fields
+        exchange.has_set_cookie = head.has_set_cookie
+        exchange.has_content_encoding = head.has_content_encoding
+        exchange.is_persistent = True
+        if exchange.answers_connect and head.status < 300:
+            # Whatever its fields say, what follows is the tunnel's (RFC 9110, 9.3.6).
+            exchange.content_length = stream.missing = -1
+            exchange.is_tunnel = not ends
+        elif exchange.answers_head or head.status == 204 or head.status == 304:
+            exchange.content_length = -1
+            stream.missing = 0
+        else:
+            exchange.content_length = stream.missing = head.content_length
+            if 300 <= head.status < 400 and head.content_length != 0:
+                # The caller decides how much of a redirect's body is worth reading, before all of it is in memory.
+                exchange.collect = False
+        if ends:
+            return self.finish(stream)
+        if exchange.is_tunnel:
+            exchange.collect = False
+        if exchange.collect and stream.missing > 0:
+            exchange.body.reserve(<Py_ssize_t>min(stream.missing, <int64_t>PREALLOCATE_LIMIT))
+        if not exchange.collect or not stream.is_sent:
+            self.note(stream)
+        return 0
+
+    cdef int finish(self, H2Stream stream) except -1:
+        """END_STREAM: the response is complete."""
+        cdef Exchange exchange = stream.exchange
+        if not stream.has_head:
+            return self.fail_stream(
+                stream, PROTOCOL_ERROR, "The stream ended before the response's head (RFC 9113, 8.1)"
+            )
+        if stream.missing > 0:
+            return self.fail_stream(
+                stream,
+                PROTOCOL_ERROR,
+                "peer closed stream without sending complete message body "
+                f"(received {exchange.content_length - stream.missing} bytes, expected {exchange.content_length})",
+            )
+        exchange.is_complete = True
+        self.note(stream)
+        if exchange.is_tunnel and not stream.is_sent:
+            stream.has_ended = True
+            return 0
+        if not stream.is_sent:
+            # Answered before the request was all sent: the rest is not wanted (RFC 9113, 8.1).
+            return self.reset(stream, NO_ERROR)
+        return self.close_stream(stream)
+
+    # The connection's frames
+
+    cdef int take_settings(self, int flags, const uint8_t* payload, uint32_t size) except -1:
+        cdef uint32_t i, name, value
+        cdef int64_t change
+        cdef H2Stream stream
+        if flags & FLAG_ACK:
+            if size:
+                raise ConnectionFault(FRAME_SIZE_ERROR, "SETTINGS with ACK and a payload (RFC 9113, 6.5)")
+            return 0
+        if size % 6:
+            raise ConnectionFault(FRAME_SIZE_ERROR, f"SETTINGS of {size} octets (RFC 9113, 6.5)")
+        for i in range(0, size, 6):
+            name = read_16(payload + i)
+            value = read_32(payload + i + 2)
+            if name == SETTING_HEADER_TABLE_SIZE:
+                self.encoder.set_max_size(value)
+            elif name == SETTING_ENABLE_PUSH:
+                if value:
+                    raise ConnectionFault(PROTOCOL_ERROR, "A server that turns push on (RFC 9113, 6.5.2)")
+            elif name == SETTING_MAX_CONCURRENT_STREAMS:
+                self.max_streams = value
+            elif name == SETTING_INITIAL_WINDOW_SIZE:
+                if value > WINDOW_LIMIT:
+                    raise ConnectionFault(FLOW_CONTROL_ERROR, f"An initial window of {value} octets (RFC 9113, 6.5.2)")
+                change = <int64_t>value - self.initial_send_window
+                self.initial_send_window = value
+                for stream in self.streams.values():
+                    stream.send_window += change
+                    if stream.send_window > WINDOW_LIMIT:
+                        raise ConnectionFault(FLOW_CONTROL_ERROR, "A stream's window over 2^31-1 (RFC 9113, 6.9.2)")
+            elif name == SETTING_MAX_FRAME_SIZE:
+                if not FRAME_LIMIT <= value <= 16777215:
+                    raise ConnectionFault(PROTOCOL_ERROR, f"A frame size of {value} octets (RFC 9113, 6.5.2)")
+                # Larger frames than these save nothing, and hold back other streams.
+                self.max_frame_size = min(value, <uint32_t>65536)
+            elif name == SETTING_ENABLE_CONNECT_PROTOCOL:
+                if value > 1 or (value == 0 and self.takes_connect_protocol):
+                    raise ConnectionFault(PROTOCOL_ERROR, "SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441, 3)")
+                self.takes_connect_protocol = value
+        self.has_settings = self.has_new_settings = True
+        self.reply()
+        self.frame(0, FRAME_SETTINGS, FLAG_ACK, 0)
+        return self.pump_all()
+
+    cdef int take_window_update(self, uint32_t stream_id, const uint8_t* payload, uint32_t size) except -1:
+        cdef uint32_t grant
+        cdef H2Stream stream
+        if size != 4:
+            raise ConnectionFault(FRAME_SIZE_ERROR, "A WINDOW_UPDATE without four octets (RFC 9113, 6.9)")
+        grant = read_32(payload) & LAST_ID
+        if stream_id == 0:
+            self.send_window += grant
+            if grant == 0:
+                raise ConnectionFault(PROTOCOL_ERROR, "A WINDOW_UPDATE of nothing (RFC 9113, 6.9)")
+            if self.send_window > WINDOW_LIMIT:
+                raise ConnectionFault(FLOW_CONTROL_ERROR, "The connection's window is over 2^31-1 (RFC 9113, 6.9.1)")
+            return self.pump_all()
+        stream = self.find(stream_id)
+        if stream is None:
+            return 0                   # closed: it was on its way (5.1)
+        if grant == 0:
+            return self.fail_stream(stream, PROTOCOL_ERROR, "A WINDOW_UPDATE of nothing (RFC 9113, 6.9)")
+        stream.send_window += grant
+        if stream.send_window > WINDOW_LIMIT:
+            return self.fail_stream(stream, FLOW_CONTROL_ERROR, "The stream's window is over 2^31-1 (RFC 9113, 6.9.1)")
+        if stream.unsent is not None and self.pump(stream):
+            self.blocked.pop(stream.id, None)
+            self.note(stream)
+        return 0
+
+    cdef int take_reset(self, uint32_t stream_id, const uint8_t* payload, uint32_t size) except -1:
+        cdef H2Stream stream
+        cdef uint32_t code
+        if stream_id == 0:
+            raise ConnectionFault(PROTOCOL_ERROR, "RST_STREAM without a stream (RFC 9113, 6.4)")
+        if size != 4:
+            raise ConnectionFault(FRAME_SIZE_ERROR, "An RST_STREAM without four octets (RFC 9113, 6.4)")
+        stream = self.find(stream_id)
+        if stream is None:
+            self.abandoned.pop(stream_id, None)
+            return 0
+        code = read_32(payload)
+        stream.exchange.was_answered = True
+        stream.exchange.was_refused = code == REFUSED_STREAM
+        stream.exchange.needs_h1 = code == HTTP_1_1_REQUIRED
+        stream.exchange.error = RemoteProtocolError(f"The server reset the stream: {error_name(code)}")
+        self.note(stream)
+        return self.close_stream(stream)
+
+    cdef int take_goaway(self, const uint8_t* payload, uint32_t size) except -1:
+        """The server takes no new streams; those above its last one were not looked at (RFC 9113, 6.8)."""
+        cdef uint32_t last
+        cdef H2Stream stream
+        if size < 8:
+            raise ConnectionFault(FRAME_SIZE_ERROR, "A GOAWAY without eight octets (RFC 9113, 6.8)")
+        last = read_32(payload) & LAST_ID
+        self.goaway_code = <int>min(read_32(payload + 4), LAST_ID)
+        self.is_draining = True
+        for stream in self.streams.values():
+            if stream.id > last:
+                stream.exchange.was_refused = True
+        return self.fail_all(
+            f"The server is closing the connection and has not looked at the request: {error_name(self.goaway_code)}",
+            last,
+        )
+
+    # The same by Python objects, for tests and for whoever drives the engine by hand
+
+    def open(self, int64_t window=STREAM_WINDOW):
+        """As `set_window` and `start`."""
+        self.set_window(window)
+        self.start()
+
+    def receive_octets(self, data):
+        """As `receive`; b"" is the end of input."""
+        cdef bytes octets = bytes(data)
+        if octets:
+            self.receive(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
+        else:
+            self.receive_end()
+
+    def begin(self, Exchange exchange not None, RequestFields head not None, bytes scheme=b"https", *,
+              bint whole=True) -> H2Stream:
+        """As `request`."""
+        return self.request(exchange, head, scheme, whole)
+
+    def write_body(self, H2Stream stream not None, data):
+        """As `send_body`."""
+        self.send_body(stream, bytes(data))
+
+    def finish_body(self, H2Stream stream not None):
+        """As `end_body`."""
+        self.end_body(stream)
+
+    def give_up(self, H2Stream stream not None, uint32_t code=CANCEL):
+        """As `reset`."""
+        self.reset(stream, code)
+
+    def number_from(self, uint32_t stream_id):
+        """The next stream gets this number: their end is far away (RFC 9113, 5.1.1)."""
+        self.next_id = stream_id
+
+    def streams_left(self) -> int:
+        """As `free_streams`."""
+        return self.free_streams()
+
+    def windows(self, H2Stream stream=None) -> tuple:
+        """Octets that the peer takes, and octets received that have not been given back: on a stream, or in all."""
+        if stream is None:
+            return self.send_window, self.window_used
+        return stream.send_window, stream.window_used
+
+    def tables(self) -> tuple:
+        """The encoder and the decoder."""
+        return self.encoder, self.decoder
+
+    def take_news(self) -> list:
+        """As `take_changed`."""
+        return self.take_changed()

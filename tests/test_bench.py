@@ -314,7 +314,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], P
 def test_results_tell_the_machine_the_versions_and_the_commit(results: tuple[dict[str, Any], Path]) -> None:
     document, _ = results
 
-    assert set(document) == {"date", "commit", "machine", "versions", "plan", "cases"}
+    assert set(document) == {"date", "commit", "machine", "versions", "plan", "cases", "bars"}
     assert set(document["machine"]) == {"cpu", "cores", "system", "python", "openssl"}
     assert set(document["versions"]) >= {"httpfast", "floor"}
     assert document["plan"]["rounds"] == 2

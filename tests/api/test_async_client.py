@@ -195,11 +195,6 @@ def test_urls_that_no_connection_can_be_made_for(run: Run, url: str, message: st
     assert caught.value.request.method == "GET"
 
 
-def test_turning_http_1_off_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="does not support"):
-        AsyncClient(http1=False)
-
-
 # Life
 
 

@@ -417,11 +417,6 @@ def test_hooks_given_are_copied() -> None:
     assert mine == {"response": []}
 
 
-def test_turning_http_1_off_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="does not support"):
-        Client(http1=False)
-
-
 # Life
 
 

@@ -92,6 +92,8 @@ def received_whole(status: int, fields: list[tuple[bytes, bytes]], content: byte
         has_set_cookie=b"set-cookie" in names,
         http_version=b"HTTP/1.1",
         reason_phrase=httpfast.codes.get_reason_phrase(status).encode(),
+        stream_id=0,
+        informational=None,
         trailers=None,
     )
     state["_raw"] = content

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from httpfast._cext.aio import LoopShare
+from httpfast._cext.aio_h2 import H2Connection
 from httpfast._cext.pool import PooledConnection, PoolState, Waiter
+
+from ..engine.h2_octets import LAST_ID, MAX_CONCURRENT_STREAMS, goaway, settings
 
 
 class Connection(PooledConnection):
@@ -15,6 +19,44 @@ class Connection(PooledConnection):
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+
+class NoLoop:
+    """A loop that never runs."""
+
+    create_future = None
+
+    def call_soon(self, callback: Any, *args: Any) -> None:
+        """It would be called."""
+
+
+NO_LOOP: Any = NoLoop()
+NO_SHARE = LoopShare(NO_LOOP)
+
+
+class SharedConnection(H2Connection):
+    """A connection of HTTP/2 without a transport, whose server takes so many streams."""
+
+    def __init__(self, state: PoolState, capacity: int) -> None:
+        super().__init__(self, NO_LOOP, state, NO_SHARE)
+        self.set_capacity(capacity)
+
+    def set_capacity(self, capacity: int) -> None:
+        """The server says how many streams it takes."""
+        self.capacity = capacity
+        self.receive(settings({MAX_CONCURRENT_STREAMS: capacity}))
+
+    def go_away(self) -> None:
+        """The server says that it takes no further request."""
+        self.receive(goaway(LAST_ID))
+
+    def receive(self, octets: bytes) -> None:
+        self.get_buffer(-1)[: len(octets)] = octets
+        self.buffer_updated(len(octets))
+
+    def share(self, connection: H2Connection) -> None:
+        """What the driver's pool does at new settings; the tests do it themselves."""
+        assert connection is self
 
 
 def dialed(state: PoolState, waiter: Waiter, name: str = "", now: float = 0.0) -> Connection:

@@ -6,7 +6,8 @@
     import    `import` over a bare interpreter
     create    making a client, the first and the second time in a process
 
-One origin, HTTP/1.1, connections that stay open. Every body is compared with what it has to be.
+One origin, connections that stay open. HTTP/1.1, but for the cases whose names begin with h2: those are HTTP/2 over
+TLS, on one connection where a client can share it. Every body is compared with what it has to be.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Case:
         in_flight: requests at once.
         loop: uvloop or asyncio; uvloop falls back to asyncio where it is not installed, and the results say so.
         rate: requests a second, open loop only.
+        http2: HTTP/2 over TLS; a client that speaks something else is left out.
+        burst: all requests in flight start in one gather, and the next ones when the last of them has ended.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Case:
     tls: bool = False
     loop: str = "uvloop"
     rate: int = 0
+    http2: bool = False
+    burst: bool = False
 
     @property
     def method(self) -> str:
@@ -87,9 +92,22 @@ class Case:
         what = "1 KiB JSON for JSON" if self.request == "post_json" else f"{self.size:,} octets"
         if self.request == "get_stream":
             what += ", streamed"
-        load = f"{self.rate:,} requests/s" if self.kind == "open" else f"{self.in_flight} in flight"
+        if self.kind == "open":
+            load = f"{self.rate:,} requests/s"
+        elif self.burst:
+            load = f"{self.in_flight:,} in one gather"
+        elif self.is_threaded:
+            load = f"{self.in_flight} threads"
+        else:
+            load = f"{self.in_flight} in flight"
+        secured = "HTTP/2 over TLS" if self.http2 else "TLS" if self.tls else "plain"
         where = f"async on {self.loop}" if self.mode == "async" else "sync"
-        return f"{self.method} {what}, {load}, {'TLS' if self.tls else 'plain'}, {where}"
+        return f"{self.method} {what}, {load}, {secured}, {where}"
+
+    @property
+    def is_threaded(self) -> bool:
+        """Whether threads share a blocking client."""
+        return self.mode == "sync" and self.in_flight > 1
 
     def describe(self) -> dict[str, Any]:
         """The case for the results."""
@@ -97,6 +115,7 @@ class Case:
         if self.kind in ("closed", "open"):
             row |= {"mode": self.mode, "method": self.method, "path": self.path, "request": self.request}
             row |= {"in_flight": self.in_flight, "tls": self.tls, "rate": self.rate}
+            row |= {"http2": self.http2, "burst": self.burst}
         return row
 
 
@@ -113,6 +132,16 @@ CASES = (
     Case("async-json", request="post_json", in_flight=64),
     Case("sync", mode="sync"),
     Case("sync-tls", mode="sync", tls=True),
+    Case("h2-1", tls=True, http2=True),
+    Case("h2-64", in_flight=64, tls=True, http2=True),
+    Case("h2-512", in_flight=512, tls=True, http2=True),
+    Case("h2-1000", in_flight=1_000, tls=True, http2=True),
+    Case("h2-burst-64", in_flight=64, tls=True, http2=True, burst=True),
+    Case("h2-burst", in_flight=1_000, tls=True, http2=True, burst=True),
+    Case("h2-100k", size=100_000, in_flight=32, tls=True, http2=True),
+    Case("h2-10m", size=10_000_000, tls=True, http2=True),
+    Case("h2-sync", mode="sync", tls=True, http2=True),
+    Case("h2-sync-32", mode="sync", in_flight=32, tls=True, http2=True),
     Case("latency-2000", kind="open", rate=2_000, in_flight=OUTSTANDING),
     Case("latency-2000-tls", kind="open", rate=2_000, in_flight=OUTSTANDING, tls=True),
     Case("latency-5000", kind="open", rate=5_000, in_flight=OUTSTANDING),

@@ -1,4 +1,4 @@
-"""The chart: CPU time a request of each client in four cases, as an SVG that is written by hand.
+"""The chart: CPU time a request of each client in some cases, as an SVG that is written by hand.
 
 Its background is transparent and its colours are legible on white and on black alike. Bars longer than the axis are
 cut, with a visible break, so that the slowest do not squash the others; the figures are printed in any case.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-PANELS = ("async-64", "async-64-tls", "sync", "async-100k")
+PANELS = ("async-64", "async-64-tls", "sync", "async-100k", "h2-64", "h2-sync")
 """The cases, in reading order; those that did not run are left out."""
 
 AXIS = 8.0
@@ -39,7 +39,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-s
 .small { font-size: 11px; }
 rect { fill: #8b949e; }
 rect.own { fill: #2f9e6e; }
-rect.floor { fill: none; stroke: #8b949e; stroke-dasharray: 3 2; }
+rect.limit { fill: none; stroke: #8b949e; stroke-dasharray: 3 2; }
 path { stroke: #8b949e; stroke-width: 1.5; fill: none; }
 """
 
@@ -48,7 +48,12 @@ TITLES = {
     "async-64-tls": "asynchronous over TLS, 64 in flight, 1 KiB",
     "sync": "blocking, 1 KiB",
     "async-100k": "asynchronous, 32 in flight, 100 KB",
+    "h2-64": "HTTP/2, asynchronous over TLS, 64 in flight, 1 KiB",
+    "h2-sync": "HTTP/2, blocking over TLS, 1 KiB",
 }
+
+LIMITS = {"floor": "raw loop", "h2load": "h2load (C)"}
+"""What is no client, and what the chart calls it."""
 
 
 def text(x: float, y: float, content: str, kind: str = "") -> str:
@@ -64,11 +69,11 @@ def medians(result: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 def bar(name: str, value: float, full: float, x: float, y: float) -> Iterable[str]:
     """One client: name, bar, figure. `full` is the value whose bar is as long as the axis."""
-    kind = name if name == "floor" else "own" if name == "httpfast" else ""
+    kind = "limit" if name in LIMITS else "own" if name == "httpfast" else ""
     is_cut = value > full
     length = BAR_WIDTH if is_cut else BAR_WIDTH * value / full
     start, base = x + NAME_WIDTH, y + BAR - 3
-    yield text(start - 8, base, "raw loop" if name == "floor" else name, f"name {kind}")
+    yield text(start - 8, base, LIMITS.get(name, name), f"name {kind}")
     if is_cut:
         # Two pieces with a slanted gap between them, which is the background's.
         piece = BAR_WIDTH - 30
@@ -105,7 +110,7 @@ def draw(results: Mapping[str, Any]) -> str:
     servers = sorted({result["server"] for result in shown})
     foot = ", ".join([machine["cpu"], machine["system"], machine["python"], *servers, results["date"][:10]])
     title = "CPU time of the client for a request: shorter is better"
-    note = "User and system time of all its threads, median. raw loop: hand-written, ready-made octets; not a client."
+    note = "User and system time of all its threads, median. Dashed: what is no client, a hand-written loop and h2load."
     box = f"{-MARGIN} 0 {WIDTH + 2 * MARGIN} {y + FOOT:g}"
     return "\n".join(
         [

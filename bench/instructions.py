@@ -4,7 +4,9 @@
 writes. A rise of more than 5 % over that baseline fails the run. Only the user's half is counted: no kernel, no server;
 so a system call saved shows in `python -m bench` and not here.
 
-Each case runs twice under callgrind, with few and with many requests: the difference is free of start-up.
+Cases with h2 in their name are HTTP/2, over TLS or by prior knowledge (h2c), and need nginx; the others have the
+embedded server. Each case runs twice under callgrind, with few and with many requests: the difference is free of
+start-up.
 """
 
 from __future__ import annotations
@@ -40,13 +42,27 @@ CASES = (
     "async get 100 KB",
     "async stream",
     "async post json",
+    "sync get h2c",
+    "sync get h2 tls",
+    "async get h2c",
+    "async get h2 tls",
 )
 
 
-def run_sync(url: str, count: int, context: ssl.SSLContext) -> None:
+def is_http2(case: str) -> bool:
+    return "h2" in case
+
+
+def options_of(case: str, context: ssl.SSLContext) -> dict[str, Any]:
+    """A client's arguments."""
+    return {"verify": context, "http2": is_http2(case), "http1": not is_http2(case)}
+
+
+def run_sync(case: str, url: str, count: int, context: ssl.SSLContext) -> None:
     import httpfast
 
-    with httpfast.Client(verify=context) as client:
+    with httpfast.Client(**options_of(case, context)) as client:
+        assert client.get(f"{url}/bytes/1024").http_version == ("HTTP/2" if is_http2(case) else "HTTP/1.1")
         for _ in range(count):
             assert len(client.get(f"{url}/bytes/1024").content) == 1024
 
@@ -71,7 +87,9 @@ def request_of(case: str, client: httpfast.AsyncClient, url: str) -> Callable[[]
 async def run_async(case: str, url: str, count: int, context: ssl.SSLContext) -> None:
     import httpfast
 
-    async with httpfast.AsyncClient(verify=context) as client:
+    async with httpfast.AsyncClient(**options_of(case, context)) as client:
+        version = (await client.get(f"{url}/bytes/1024")).http_version
+        assert version == ("HTTP/2" if is_http2(case) else "HTTP/1.1")
         request = request_of(case, client, url)
         for _ in range(count):
             await request()
@@ -81,7 +99,7 @@ def run(case: str, url: str, count: int, ca_file: str) -> None:
     """`count` requests of a case in turn, in this process."""
     context = ssl.create_default_context(cafile=ca_file)
     if case.startswith("sync"):
-        run_sync(url, count, context)
+        run_sync(case, url, count, context)
     else:
         # Stock asyncio: how a loop spends its own instructions is the same everywhere, and so is the count.
         asyncio.run(run_async(case, url, count, context))
@@ -99,17 +117,32 @@ def instructions(case: str, url: str, count: int, ca_file: str) -> int:
     return int(found[1])
 
 
-def measure(cases: list[str]) -> dict[str, int]:
-    """Instructions per request by case."""
-    from bench.server import EmbeddedServer
-
+def count_all(cases: list[str], url: str, tls_url: str, ca_file: str) -> dict[str, int]:
+    """Instructions per request by case, against one server."""
     counted = {}
-    with EmbeddedServer(uds=False) as server:
-        for case in cases:
-            url = server.tls_url if "tls" in case else server.url
-            few, many = (instructions(case, url, count, server.ca_file) for count in (FEW, MANY))
-            counted[case] = (many - few) // (MANY - FEW)
-            print(f"{case:<20} {counted[case]:>9,} instructions per request", flush=True)
+    for case in cases:
+        few, many = (instructions(case, tls_url if "tls" in case else url, count, ca_file) for count in (FEW, MANY))
+        counted[case] = (many - few) // (MANY - FEW)
+        print(f"{case:<20} {counted[case]:>9,} instructions per request", flush=True)
+    return counted
+
+
+def measure(cases: list[str]) -> dict[str, int]:
+    """Instructions per request by case; without those of HTTP/2 where there is no nginx."""
+    from bench.server import EmbeddedServer
+    from bench.servers import Nginx, find_nginx
+
+    counted: dict[str, int] = {}
+    http1, http2 = [case for case in cases if not is_http2(case)], [case for case in cases if is_http2(case)]
+    if http1:
+        with EmbeddedServer(uds=False) as embedded:
+            counted |= count_all(http1, embedded.url, embedded.tls_url, embedded.ca_file)
+    executable = find_nginx()
+    if http2 and executable is None:
+        print(f"nginx is not installed, left out: {', '.join(http2)}")
+    elif http2 and executable is not None:
+        with Nginx(executable, None) as nginx:
+            counted |= count_all(http2, nginx.h2c_url, nginx.h2_url, nginx.ca_file)
     return counted
 
 
@@ -123,7 +156,9 @@ def compare(counted: dict[str, int], baseline: dict[str, Any]) -> list[str]:
     rises = []
     for case, count in counted.items():
         before = baseline["instructions"].get(case)
-        if before is not None:
+        if before is None:
+            print(f"{case:<20} is not in the baseline")
+        else:
             change = count / before - 1
             print(f"{case:<20} {change:+7.2%} of the baseline")
             if change > ALLOWED_RISE:

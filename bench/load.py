@@ -11,6 +11,7 @@ import gc
 import math
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .cases import OUTSTANDING, PAYLOAD, Case
@@ -77,11 +78,25 @@ async def closed_async(request: Request, count: int, in_flight: int) -> None:
                 group.create_task(call(count // in_flight))
 
 
+async def bursts_async(request: Request, count: int, in_flight: int) -> None:
+    """`count` requests, `in_flight` of them in each gather."""
+    for _ in range(count // in_flight):
+        await asyncio.gather(*[request() for _ in range(in_flight)])
+
+
 def closed_sync(client: SyncClient, case: Case, expected: bytes, count: int) -> None:
     """`count` requests, one after the other."""
     get, path = client.get, case.path
     for _ in range(count):
         check(get(path), expected)
+
+
+def closed_threads(threads: ThreadPoolExecutor, client: SyncClient, case: Case, expected: bytes, count: int) -> None:
+    """`count` requests of one client by as many threads as the case has in flight."""
+    share = count // case.in_flight
+    calls = [threads.submit(closed_sync, client, case, expected, share) for _ in range(case.in_flight)]
+    for call in calls:
+        call.result()
 
 
 class Stopwatch:

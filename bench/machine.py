@@ -38,6 +38,9 @@ def commit() -> str | None:
 
 def version(entry: Entry) -> str:
     """The version of an installed client."""
+    if entry.program is not None:
+        done = subprocess.run([entry.program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+        return done.stdout.strip() or "unknown"
     if entry.distribution is None:
         return f"Python {platform.python_version()}"
     with suppress(importlib.metadata.PackageNotFoundError):

@@ -15,6 +15,7 @@ from . import memory, startup
 from .cases import Case
 from .clients import Entry
 from .figures import round_size, running_order
+from .h2load import H2load
 from .load import DRAIN
 from .remote import GateProcess, Worker, WorkerError, cores
 from .servers import Server
@@ -42,6 +43,17 @@ class Plan:
     connections: int
 
 
+def takes_part(entry: Entry, case: Case) -> bool:
+    """Whether a client has what a case measures."""
+    if case.kind in ("import", "create"):
+        return entry.startup is not None
+    if case.http2 and not entry.http2:
+        return False
+    if entry.program is not None:
+        return case.http2
+    return entry.has(case.mode) and not (case.is_threaded and entry.is_of_one_thread)
+
+
 class Lineup:
     """The clients of one case while it runs: who takes part, what they reached, and why others do not."""
 
@@ -49,8 +61,7 @@ class Lineup:
         self.rounds: dict[str, dict[int, dict[str, Any]]] = {}
         self.left_out: dict[str, str] = {}
         for entry in entries:
-            starts_up = case.kind in ("import", "create")
-            if (entry.startup is None) if starts_up else not entry.has(case.mode):
+            if not takes_part(entry, case):
                 continue
             obstacle = entry.obstacle()
             if obstacle is None:
@@ -112,17 +123,24 @@ def _hello(case: Case, name: str, base_url: str, ca_file: str | None, in_flight:
 def _run_load(case: Case, lineup: Lineup, plan: Plan, server: Server) -> str | None:
     """The cases with requests: a process a client for the whole case. Returns the loop that was used."""
     url, ca_file = (server.tls_url, server.ca_file) if case.tls else (server.url, None)
+    if case.http2:
+        if server.h2_url is None:
+            raise RuntimeError(f"{server.name} has no HTTP/2")
+        url = server.h2_url
     loop = None
     with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
+        workers: dict[str, Worker | H2load] = {}
         counts: dict[str, int] = {}
         for name in lineup.in_order(0):
-            worker = lineup.attempt(name, Worker, _hello(case, name, url, ca_file, case.in_flight))
+            if name == H2load.name:
+                worker = lineup.attempt(name, H2load, url + case.path, case.size, case.in_flight, cores()[0])
+            else:
+                worker = lineup.attempt(name, Worker, _hello(case, name, url, ca_file, case.in_flight))
             if worker is None:
                 continue
             workers[name] = worker
             stack.callback(worker.close)
-            loop = worker.ready["loop"]
+            loop = loop or worker.ready["loop"]
             warmed = lineup.attempt(name, worker.ask, {"do": "warm", "seconds": plan.seconds}, PATIENCE)
             if warmed is not None:
                 rate = case.rate or warmed["rate"]

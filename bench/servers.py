@@ -1,7 +1,8 @@
 """The servers that clients are measured against: nginx where it is installed, else the embedded one of `bench.server`.
 
 Both serve /bytes/N (for the sizes of the cases) and /json over plain and TLS ports of 127.0.0.1, on a core that the
-clients do not use. nginx: one worker, sendfile, no access log, keep-alive without end, TLS 1.3, a throw-away CA.
+clients do not use. nginx: one worker, sendfile, no access log, keep-alive without end, TLS 1.3, a throw-away CA. It has
+two ports more for HTTP/2, one over TLS and a plain one, so that nobody negotiates HTTP/2 in a case of HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from .server.routes import DOCUMENT
 
 BACKLOG = 4096
 MOST_CONNECTIONS = 16_384
+MOST_STREAMS = 1_024
+"""HTTP/2: requests at once on a connection. With nginx's default, 128, cases with more in flight would compare how many
+connections clients open, and not what a stream costs."""
+
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 5.0
 
@@ -42,6 +47,7 @@ http {{
     tcp_nopush on;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
+    http2_max_concurrent_streams {streams};
     client_body_buffer_size 1m;
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
@@ -55,6 +61,8 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         listen 127.0.0.1:{tls_port} ssl;
+        listen 127.0.0.1:{h2_port} ssl http2;
+        listen 127.0.0.1:{h2c_port} http2;
         root {directory}/files;
         location = {json_path} {{ default_type application/json; return 200 '{document}'; }}
     }}
@@ -63,12 +71,16 @@ http {{
 
 
 class Server(Protocol):
-    """A running server: `url` and `tls_url` without a slash at the end, and the CA of the latter."""
+    """A running server: its URLs without a slash at the end, and the CA of those with TLS."""
 
     name: str
     url: str
     tls_url: str
     ca_file: str
+
+    @property
+    def h2_url(self) -> str | None:
+        """HTTP/2 over TLS; None of a server that has no HTTP/2."""
 
 
 def find_nginx() -> str | None:
@@ -79,7 +91,7 @@ def find_nginx() -> str | None:
 
 
 class Nginx:
-    """nginx in a temporary folder.
+    """nginx in a temporary folder. Raises RuntimeError if it does not start: it may be built without HTTP/2.
 
     Its listening sockets are opened here and inherited, by the mechanism of its binary upgrade (the variable NGINX):
     the ports are free for certain, and connections are accepted from the first moment.
@@ -103,9 +115,11 @@ class Nginx:
         return self
 
     def _start(self, folder: Path) -> None:
-        self._sockets = [socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) for _ in range(2)]
-        port, tls_port = (int(listener.getsockname()[1]) for listener in self._sockets)
+        self._sockets = [socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) for _ in range(4)]
+        port, tls_port, h2_port, h2c_port = (int(listener.getsockname()[1]) for listener in self._sockets)
         self.url, self.tls_url = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
+        # HTTP/2 by prior knowledge, and over TLS.
+        self.h2c_url, self.h2_url = f"http://127.0.0.1:{h2c_port}", f"https://127.0.0.1:{h2_port}"
         certificates = write_certificates(folder)
         self.ca_file = str(certificates.ca_file)
         for size in {case.size for case in CASES}:
@@ -120,6 +134,9 @@ class Nginx:
             server_file=certificates.server_file,
             port=port,
             tls_port=tls_port,
+            h2_port=h2_port,
+            h2c_port=h2c_port,
+            streams=MOST_STREAMS,
             json_path=JSON_PATH,
             document=DOCUMENT.decode().replace("\\", "\\\\"),
         )
@@ -166,6 +183,8 @@ class Nginx:
 
 class Embedded(EmbeddedServer):
     """The embedded server, on a core of its own. It is Python: what it cannot serve faster bounds requests a second."""
+
+    h2_url = None
 
     def __init__(self, core: int | None) -> None:
         super().__init__(uds=False)

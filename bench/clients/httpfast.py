@@ -1,4 +1,7 @@
-"""httpfast: one client, limits for the case, idle connections kept for as long as the server does."""
+"""httpfast: one client, limits for the case, idle connections kept for as long as the server does.
+
+HTTP/2 takes one connection of them.
+"""
 
 from __future__ import annotations
 

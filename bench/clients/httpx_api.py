@@ -11,6 +11,8 @@ from . import TIMEOUT, Body, Settings
 
 def _options(settings: Settings, limits: Any) -> dict[str, Any]:
     options: dict[str, Any] = {"limits": limits, "timeout": TIMEOUT}
+    if settings.http2:
+        options["http2"] = True
     if settings.ca_file is not None:
         options["verify"] = ssl.create_default_context(cafile=settings.ca_file)
     return options
@@ -34,6 +36,9 @@ class Async:
     async def post_json(self, path: str, value: Any) -> Any:
         return (await self._client.post(self._base + path, json=value)).json()
 
+    async def version(self, path: str) -> str:
+        return str((await self._client.get(self._base + path)).http_version)
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -48,6 +53,9 @@ class Sync:
     def get(self, path: str) -> Body:
         content: bytes = self._client.get(self._base + path).content
         return content
+
+    def version(self, path: str) -> str:
+        return str(self._client.get(self._base + path).http_version)
 
     def close(self) -> None:
         self._client.close()

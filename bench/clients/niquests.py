@@ -1,4 +1,8 @@
-"""niquests: one session, `pool_maxsize` for the case, HTTP/2 and HTTP/3 off, no environment, not multiplexed."""
+"""niquests: one session, `pool_maxsize` for the case, HTTP/3 off, no environment, not multiplexed.
+
+HTTP/2 is off but for its cases. There too it is not multiplexed, and takes a connection for each caller. It does so
+too when it is and each caller gathers its own answer: `multiplexed` is for one caller with many requests.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,21 @@ from typing import Any
 
 import niquests
 
-from . import Body, Settings
+from . import HTTP2, Body, Settings
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    return {"pool_maxsize": settings.in_flight, "disable_http2": True, "disable_http3": True}
+    return {"pool_maxsize": settings.in_flight, "disable_http2": not settings.http2, "disable_http3": True}
 
 
 def _prepare(session: Any, settings: Settings) -> None:
     session.trust_env = False
     if settings.ca_file is not None:
         session.verify = settings.ca_file
+
+
+def _name(version: int | None) -> str:
+    return HTTP2 if version == 20 else f"HTTP version {version}"
 
 
 class Async:
@@ -38,6 +46,9 @@ class Async:
     async def post_json(self, path: str, value: Any) -> Any:
         return (await self._session.post(self._base + path, json=value)).json()
 
+    async def version(self, path: str) -> str:
+        return _name((await self._session.get(self._base + path)).http_version)
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -50,6 +61,9 @@ class Sync:
 
     def get(self, path: str) -> Body:
         return self._session.get(self._base + path).content or b""
+
+    def version(self, path: str) -> str:
+        return _name(self._session.get(self._base + path).http_version)
 
     def close(self) -> None:
         self._session.close()

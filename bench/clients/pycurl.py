@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pycurl
 
-from . import Body, Settings
+from . import HTTP2, Body, Settings
 
 
 class Sync:
@@ -15,6 +15,8 @@ class Sync:
         self._curl = pycurl.Curl()
         if settings.ca_file is not None:
             self._curl.setopt(pycurl.CAINFO, settings.ca_file)
+        if settings.http2:
+            self._curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
 
     def get(self, path: str) -> Body:
         buffer = BytesIO()
@@ -22,6 +24,11 @@ class Sync:
         self._curl.setopt(pycurl.WRITEDATA, buffer)
         self._curl.perform()
         return buffer.getvalue()
+
+    def version(self, path: str) -> str:
+        self.get(path)
+        number = self._curl.getinfo(pycurl.INFO_HTTP_VERSION)
+        return HTTP2 if number == pycurl.CURL_HTTP_VERSION_2_0 else f"curl's HTTP version {number}"
 
     def close(self) -> None:
         self._curl.close()

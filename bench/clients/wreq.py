@@ -1,4 +1,7 @@
-"""wreq (Rust: BoringSSL, tokio): one client, no limits set (its default). Bodies are its memoryviews without copies."""
+"""wreq (Rust: BoringSSL, tokio): one client, no limits set (its default). Bodies are its memoryviews without copies.
+
+HTTP/2 is what it offers first; for its cases `http2_only` is set. It takes one connection.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,16 @@ from typing import Any
 import wreq
 import wreq.blocking
 
-from . import Body, Settings
+from . import HTTP2, Body, Settings
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    return {} if settings.ca_file is None else {"tls_verify": Path(settings.ca_file)}
+    options: dict[str, Any] = {"http2_only": True} if settings.http2 else {}
+    return options if settings.ca_file is None else options | {"tls_verify": Path(settings.ca_file)}
+
+
+def _name(version: Any) -> str:
+    return HTTP2 if version == wreq.Version.HTTP_2 else str(version)
 
 
 class Async:
@@ -34,6 +42,9 @@ class Async:
         response = await self._client.post(self._base + path, json=value)
         return await response.json()
 
+    async def version(self, path: str) -> str:
+        return _name((await self._client.get(self._base + path)).version)
+
     async def close(self) -> None:
         self._client.close()
 
@@ -45,6 +56,9 @@ class Sync:
 
     def get(self, path: str) -> Body:
         return self._client.get(self._base + path).bytes()
+
+    def version(self, path: str) -> str:
+        return _name(self._client.get(self._base + path).version)
 
     def close(self) -> None:
         self._client.close()

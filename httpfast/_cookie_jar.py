@@ -293,9 +293,13 @@ class StrictJar(CookieJar):
         return chosen
 
     def _drop_oldest(self, cookies: list[Cookie], most: int) -> None:
-        # What a user set is not a peer's to drive out.
+        # What a user set is not a peer's to drive out. Those that are Secure go last (RFC 6265bis, 5.7): else
+        # whoever can answer over plain http could drive them out, and set others of their names.
         cookies = [cookie for cookie in cookies if not isinstance(cookie, UserCookie)]
-        for cookie in cookies[: max(len(cookies) - most, 0)]:
+        if len(cookies) <= most:
+            return
+        cookies.sort(key=lambda cookie: (not cookie.is_expired(), cookie.secure))
+        for cookie in cookies[: len(cookies) - most]:
             self.clear(cookie.domain, cookie.path, cookie.name)
 
 

@@ -341,6 +341,9 @@ def corrupt(coding: str, exc: Exception) -> DecodingError:
     return DecodingError(f"The {coding} body is corrupt: {exc}")
 
 
+_CODINGS = frozenset({"gzip", "deflate", "br", "zstd"})
+
+
 def content_decoder(codings: Iterable[str]) -> Decoder:
     """Return a decoder for a body to which these codings were applied, in this order.
 
@@ -351,11 +354,13 @@ def content_decoder(codings: Iterable[str]) -> Decoder:
     Raises:
         DecodingError: there are more than `MAX_CODINGS`.
     """
-    makers = [maker for coding in codings if (maker := _find_maker(coding.strip().lower())) is not None]
+    # Counted before any is looked up: that may mean an attempt to import a package.
+    known = [name for coding in codings if (name := coding.strip().lower()) in _CODINGS]
+    if len(known) > MAX_CODINGS:
+        raise DecodingError(f"The body has {len(known)} content codings, and at most {MAX_CODINGS} are undone.")
+    makers = [maker for name in known if (maker := _find_maker(name)) is not None]
     if not makers:
         return IDENTITY
-    if len(makers) > MAX_CODINGS:
-        raise DecodingError(f"The body has {len(makers)} content codings, and at most {MAX_CODINGS} are undone.")
     decoders = [maker() for maker in makers]
     return decoders[0] if len(decoders) == 1 else ChainDecoder(decoders)
 

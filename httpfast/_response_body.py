@@ -18,7 +18,7 @@ from time import perf_counter
 from ._chunks import Body, Chunker, LineDecoder, TextDecoder, cut, feed
 from ._content import ByteStream, UnattachedStream, finish_iterator
 from ._decoders import IDENTITY, content_decoder
-from ._exceptions import RequestError, StreamClosed, StreamConsumed
+from ._exceptions import DecodingError, RequestError, StreamClosed, StreamConsumed
 from ._request import LazyAttribute
 from ._types import AsyncByteStream, SyncByteStream
 
@@ -186,6 +186,8 @@ class ResponseBody:
         try:
             for chunk in stream:
                 self._num_bytes_downloaded += len(chunk)
+                if self._max_content_bytes is not None:
+                    self._check_downloaded(self._max_content_bytes)
                 if chunker is not None:
                     yield from chunker.feed(chunk)
                 elif chunk:
@@ -309,6 +311,8 @@ class ResponseBody:
         try:
             async for raw in chunks:
                 self._num_bytes_downloaded += len(raw)
+                if self._max_content_bytes is not None:
+                    self._check_downloaded(self._max_content_bytes)
                 if chunker is not None:
                     for chunk in chunker.feed(raw):
                         yield chunk
@@ -396,6 +400,11 @@ class ResponseBody:
         except RequestError as exc:
             self._own(exc)
             raise
+
+    def _check_downloaded(self, limit: int) -> None:
+        """Octets that decode to nothing, such as those behind the end of a gzip stream, count as well."""
+        if self._num_bytes_downloaded > limit:
+            raise DecodingError(f"The body is larger than the limit of {limit} bytes.")
 
     def _get_content_decoder(self) -> Decoder:
         """Return the decoder of this body. Tools that record responses use it, and delete `_decoder` for a new one."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+# Letters of the longest name of a charset that Python knows, and some more. It keeps every name that it is asked for.
+_MAX_CHARSET = 40
+
 
 @lru_cache(maxsize=128)
 def is_text_encoding(name: str) -> bool:
     """Whether Python can decode any bytes with this: a server may also name "zlib" or "idna", which can fail."""
+    if len(name) > _MAX_CHARSET:
+        return False
     try:
         b"\xff".decode(name, errors="replace")
     except (LookupError, ValueError):

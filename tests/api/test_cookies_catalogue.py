@@ -337,6 +337,18 @@ def test_ten_thousand_cookies_are_bounded_in_linear_time(caplog: pytest.LogCaptu
     assert not caplog.records
 
 
+def test_secure_cookies_are_not_driven_out_by_plain_http() -> None:
+    """[CK-04] RFC 6265bis, 5.7: those that are not Secure go first, and expired ones before them."""
+    cookies = respond(Cookies(), "https://example.com/", "sid=1; Secure; Domain=example.com")
+    fillers = [f"f{number}=1; Domain=example.com" for number in range(MAX_COOKIES_PER_DOMAIN)]
+
+    respond(cookies, "http://example.com/", *fillers)
+    respond(cookies, "http://example.com/", "sid=2; Domain=example.com")
+
+    assert cookies["sid"] == "1"
+    assert len(cookies) == MAX_COOKIES_PER_DOMAIN
+
+
 def test_secure_cookies_of_a_full_jar_are_minded_in_linear_time() -> None:
     """[CK-04]: each line of plain http is compared with those of its name only."""
     cookies = Cookies()

@@ -237,6 +237,18 @@ def test_more_than_five_codings_are_refused():
         content_decoder(["gzip"] * 6)
 
 
+def test_codings_are_counted_before_any_is_looked_up(monkeypatch):
+    """Without a package for it each `br` is an attempt to import one."""
+
+    def find_no_more():
+        raise AssertionError("looked up")
+
+    monkeypatch.setattr("httpfast._decoders._find_brotli", find_no_more)
+
+    with pytest.raises(DecodingError, match="80000 content codings"):
+        content_decoder(["br"] * 80_000)
+
+
 def test_zstd_window_over_8_mib_is_refused():
     def with_window(log: int) -> bytes:
         parameters = zstandard.ZstdCompressionParameters(window_log=log)

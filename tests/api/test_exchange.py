@@ -663,6 +663,18 @@ def test_redirect_that_unpacks_to_a_large_body_is_followed(kind: str, style: str
     assert "_content" not in response.history[0].__dict__
 
 
+def test_octets_behind_a_redirects_body_are_counted(kind: str) -> None:
+    """They decode to nothing, and could go on for ever."""
+    caller = Caller(kind, "stream", "fast")
+    body = gzip.compress(b"moved") + b"\0" * (MAX_REDIRECT_BODY_BYTES + 1)
+    caller.open(redirects(302, "/end", content=body, **{"Content-Encoding": "gzip"}))
+
+    response = caller.request("GET", f"{ORIGIN}/start", **FOLLOW)
+
+    assert response.content == b"arrived"
+    assert "_content" not in response.history[0].__dict__
+
+
 def test_body_at_the_limit_is_read(kind: str, style: str) -> None:
     caller = Caller(kind, style, "fast")
     caller.open(redirects(302, "/end", content=b"x" * MAX_REDIRECT_BODY_BYTES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import encodings
 import gzip
 import json
 
@@ -231,6 +232,14 @@ def test_charset_of_content_type(content_type, charset):
 @pytest.mark.parametrize("text", [";" * 200_000, ';a="' * 50_000, ';a="\\' * 50_000, "a" * 200_000, "; " * 100_000])
 def test_hostile_content_type_takes_linear_time(text):
     assert charset_of(text) is None
+
+
+def test_charset_of_a_name_that_is_too_long_is_not_looked_up():
+    """Python keeps each name that it is asked for, for ever."""
+    known = len(encodings._cache)
+
+    assert not is_text_encoding("x" * 41)
+    assert len(encodings._cache) == known
 
 
 @pytest.mark.parametrize("name", ["nope", "", "hex", "zlib", "base64", "rot13", "idna", "undefined", "a\0b", "é"])

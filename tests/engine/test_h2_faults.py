@@ -304,6 +304,28 @@ def test_frames_that_bring_nothing_are_welcome_between_others(name: str):
     assert exchanges[3].take_body() == b"x" * 50
 
 
+def test_data_that_nobody_takes_does_not_make_idle_frames_welcome():
+    """H2-07: DATA on a stream that was reset, between the frames that bring nothing."""
+    engine, _ = engine_with_streams()
+
+    with pytest.raises(RemoteProtocolError):
+        repeat(engine, frame(PING, bytes(8)) * 100 + data(7, b"x"), 20)
+
+    assert frames_of(engine.take_output())[-1].goaway_code == ENHANCE_YOUR_CALM
+
+
+def test_many_settings_in_one_frame_are_refused():
+    """H2-07: CVE-2020-11080."""
+    engine, exchanges = engine_with_streams()
+    engine.receive_octets(frame(SETTINGS, b"\x00\x04\x00\x01\x00\x00" * 64))
+
+    with pytest.raises(RemoteProtocolError, match="64 settings"):
+        engine.receive_octets(frame(SETTINGS, b"\x00\x04\x00\x01\x00\x00" * 65))
+
+    assert exchanges[3].error is not None
+    assert frames_of(engine.take_output())[-1].goaway_code == ENHANCE_YOUR_CALM
+
+
 @pytest.mark.parametrize("payload", [b"", b"\x82" * 10, b"\x82" * 16384], ids=["empty", "small", "full"])
 def test_endless_field_block_is_refused(payload: bytes):
     """CVE-2024-28182."""

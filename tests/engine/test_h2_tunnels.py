@@ -43,6 +43,15 @@ def head_of(payload: bytes) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in hpack.Decoder().decode(payload)]
 
 
+@pytest.mark.parametrize("protocol", ["", "web socket", "a\r\nb: c", "a\0", "a,b"])
+def test_protocol_that_is_no_token_is_refused(engine: H2Engine, protocol: str) -> None:
+    """RFC 8441, 4; INJ-12."""
+    with pytest.raises(LocalProtocolError, match="token"):
+        begun(engine, protocol)
+
+    assert said(engine) == []
+
+
 def test_extended_connect_does_not_end_its_stream(engine: H2Engine) -> None:
     begun(engine)
 

@@ -64,6 +64,7 @@ from .h1 cimport check_target
 from .h2_heads cimport RequestFields, ResponseHead, read_head, read_trailers
 from .headers cimport method_bytes
 from .hpack cimport HpackDecoder, HpackEncoder
+from .wire cimport TOKEN_OCTET, all_of
 
 from httpfast._cext.hpack import HpackError
 from httpfast._exceptions import LocalProtocolError, RemoteProtocolError, WriteError
@@ -82,6 +83,7 @@ cdef enum:
     DEFAULT_WINDOW = 65535             # RFC 9113, 6.9.2
     ABANDONED_LIMIT = 1000             # streams that we remember to have reset
     KNOWN_REQUESTS = 1024              # heads of requests that are known again
+    SETTINGS_LIMIT = 64                # settings in one frame (CVE-2020-11080)
     REPLY_LIMIT = 1000                 # answers that wait to be written (CVE-2019-9512, 9515)
 
     # The last octet of a PING's payload says what it is for.
@@ -284,6 +286,10 @@ cdef class H2Engine:
         cdef tuple pseudo
         if exchange.protocol is not None and exchange.method == "CONNECT":
             check_target(exchange.target)
+            if not exchange.protocol or not all_of(
+                PyBytes_AS_STRING(exchange.protocol), PyBytes_GET_SIZE(exchange.protocol), TOKEN_OCTET
+            ):
+                raise LocalProtocolError(f"The protocol {exchange.protocol[:64]!r} is no token (RFC 8441, 4)")
             pseudo = (
                 (b":method", b"CONNECT"),
                 (b":protocol", exchange.protocol),
@@ -786,8 +792,8 @@ cdef class H2Engine:
             self.idle_frames += 1
             if self.idle_frames > IDLE_LIMIT:
                 raise ConnectionFault(ENHANCE_YOUR_CALM, f"More than {IDLE_LIMIT} empty frames (RFC 9113, 10.5)")
-        else:
-            self.idle_frames = 0
+        elif stream is not None:
+            self.idle_frames = 0       # what nobody takes brings nothing on
         if stream is not None:
             stream.window_used += size
             stream.taken += size - self.data_left
@@ -1021,6 +1027,8 @@ cdef class H2Engine:
             return 0
         if size % 6:
             raise ConnectionFault(FRAME_SIZE_ERROR, f"SETTINGS of {size} octets (RFC 9113, 6.5)")
+        if size > 6 * SETTINGS_LIMIT:
+            raise ConnectionFault(ENHANCE_YOUR_CALM, f"More than {SETTINGS_LIMIT} settings at once (RFC 9113, 10.5)")
         for i in range(0, size, 6):
             name = read_16(payload + i)
             value = read_32(payload + i + 2)

@@ -224,4 +224,4 @@ def test_quick_run_on_nginx_has_every_case_of_http2_with_its_bars(nginx: Nginx, 
         assert [row["round"] for row in case["clients"]["httpfast"]["rounds"]] == [0, 1]
         assert case["left_out"] == {}
     # Without the baseline only the bar beside another case can be looked at.
-    assert [verdict["case"] for verdict in document["bars"]] == ["h2-burst"]
+    assert [verdict["case"] for verdict in document["bars"]] == ["h2-1000"]

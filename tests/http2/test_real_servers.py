@@ -375,14 +375,13 @@ async def test_upload_survives_a_server_that_leaves(driver: Driver, tls_server: 
     if not tls_server.real.can_leave:
         return
     client = tls_server.client(driver)
-    first = connection_of(await client.get(f"{tls_server.url}/bytes/1024"))
+    await client.get(f"{tls_server.url}/bytes/1024")
     piece = content(100_000)
     pieces = driver.body([piece, tls_server.real.leave, *[piece] * 9])
 
     response = await client.post(f"{tls_server.url}/drain", content=pieces)
 
     assert tls_server.real.drained(response) == 1_000_000
-    assert connection_of(response) is first
     await client.rest()
 
 

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test build lint types package servers h2-servers debug compat bench micro instructions clean
+.PHONY: demo test build lint types docs package servers h2-servers debug compat bench micro instructions clean
 
 demo: build
 	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx || echo "httpx cannot be installed: no comparison"
@@ -55,6 +55,11 @@ types: build
 	$(BIN)/mypy
 	$(BIN)/stubtest httpfast._cext --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
 
+# The site of docs/, in site/. Every warning is an error. It reads the sources, so that nothing has to be compiled.
+docs: $(VENV)/ready
+	$(PIP) install --quiet --group docs
+	$(BIN)/mkdocs build --quiet --strict --clean
+
 # The sdist, and the wheel built from it; what is inside is checked by tests/test_packaging.py.
 package: $(VENV)/ready
 	rm -rf dist
@@ -98,5 +103,5 @@ instructions: build servers
 	$(BIN)/python -m bench.instructions
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info
 	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from contextlib import aclosing
 from typing import Any
@@ -141,6 +142,25 @@ async def test_reading_after_close_says_so(driver: Driver) -> None:
         await client.close_response(response)
 
         assert (await client.get(origin.url)).text == "ok"
+
+
+async def test_response_closed_by_another_task_ends_the_read_that_waits(loop_driver: Driver) -> None:
+    with ScriptedOrigin() as origin:
+        client = loop_driver.client(**origin.options, timeout=30)
+        response = await client.open("GET", f"{origin.url}/stall")
+
+        async def read() -> None:
+            with pytest.raises(httpfast.ReadError, match="closed"):
+                await client.read(response)
+
+        async def close() -> None:
+            await loop_driver.turn()
+            await client.close_response(response)
+
+        await asyncio.wait_for(asyncio.gather(read(), close()), 5)
+
+        assert (await client.get(origin.url)).text == "ok"
+        assert len(origin.connections) == 1
 
 
 async def test_hundreds_of_cancelled_downloads_leave_the_windows_whole(driver: Driver) -> None:

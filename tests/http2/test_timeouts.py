@@ -103,6 +103,7 @@ async def test_octets_in_time_keep_a_read_going(driver: Driver) -> None:
     async def drip(stream: Stream) -> None:
         await stream.send_head(200)
         for _ in range(8):
+            # In all longer than the limit, each less: the time between octets is what is tested.
             await asyncio.sleep(0.05)
             await stream.send(b"x" * 10)
         await stream.send(b"", ends=True)
@@ -153,6 +154,7 @@ async def test_total_timeout_ends_a_response_that_drips(driver: Driver) -> None:
         await stream.send_head(200)
         while True:
             await stream.send(b"x")
+            # The server's pace: without it the body would be as fast as the machine is.
             await asyncio.sleep(0.01)
 
     with ScriptedOrigin() as origin:

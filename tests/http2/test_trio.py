@@ -21,9 +21,9 @@ from httpfast._cext.hpack import HpackDecoder
 from .. import servers
 from ..peers import TIMEOUT, Close, PeerConnection, ScriptedPeer, ScriptError, Signal, StartTLS, Step, WaitFor
 
-trio = pytest.importorskip("trio")
-trio_abc = pytest.importorskip("trio.abc")
-trio_testing = pytest.importorskip("trio.testing")
+trio = pytest.importorskip("trio", reason="trio, which this is about, is not installed")
+trio_abc = pytest.importorskip("trio.abc", reason="trio, which this is about, is not installed")
+trio_testing = pytest.importorskip("trio.testing", reason="trio, which this is about, is not installed")
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

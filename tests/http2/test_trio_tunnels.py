@@ -24,8 +24,8 @@ from .serving import Serve, Server
 from .test_trio import run, until
 from .test_tunnels import ASK, TAKES_CONNECT, echo, swallow
 
-trio = pytest.importorskip("trio")
-trio_testing = pytest.importorskip("trio.testing")
+trio = pytest.importorskip("trio", reason="trio, which this is about, is not installed")
+trio_testing = pytest.importorskip("trio.testing", reason="trio, which this is about, is not installed")
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

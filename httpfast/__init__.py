@@ -66,7 +66,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._cli import main
     from ._httpx_transport import async_httpx_transport, httpx_transport
+    from ._pool_stats import PoolStats
     from ._sse import EventSource, ServerSentEvent, SSEError
+    from ._timings import Timings
     from .alias import alias_httpx
 
 __all__ = [
@@ -102,6 +104,7 @@ __all__ = [
     "NetRCAuth",
     "NetworkError",
     "Origin",
+    "PoolStats",
     "PoolTimeout",
     "ProtocolError",
     "Proxy",
@@ -123,6 +126,7 @@ __all__ = [
     "SyncByteStream",
     "Timeout",
     "TimeoutException",
+    "Timings",
     "TooManyRedirects",
     "TransportError",
     "UnsupportedProtocol",
@@ -155,8 +159,10 @@ __all__ = [
 # Names that are seldom needed, and the modules that have them: imported when a name is first asked for.
 _LAZY = {
     "EventSource": "_sse",
+    "PoolStats": "_pool_stats",
     "SSEError": "_sse",
     "ServerSentEvent": "_sse",
+    "Timings": "_timings",
     "alias_httpx": "alias",
     "async_httpx_transport": "_httpx_transport",
     "httpx_transport": "_httpx_transport",

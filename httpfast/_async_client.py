@@ -97,6 +97,7 @@ class AsyncClient(BaseClient):
         default_encoding: of text for which Content-Type names none; or a callable given the content.
         sensitive_headers: names of fields that, as Authorization, are dropped when a redirect leads to another origin,
             such as "X-Api-Key". Beyond httpx.
+        timings: note where the time of requests goes, for `Response.timings`; that costs some itself. Beyond httpx.
         http2_keepalive, http2_window: see the transport. Beyond httpx.
 
     Raises:
@@ -126,6 +127,7 @@ class AsyncClient(BaseClient):
         transport: AsyncBaseTransport | None = None,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
         sensitive_headers: Iterable[str] = (),
+        timings: bool = False,
         http2_keepalive: float | None = None,
         http2_window: int = DEFAULT_HTTP2_WINDOW,
     ) -> None:
@@ -142,6 +144,7 @@ class AsyncClient(BaseClient):
             trust_env=trust_env,
             default_encoding=default_encoding,
             sensitive_headers=sensitive_headers,
+            timings=timings,
         )
 
         def make_transport(proxy: ProxyTypes | None) -> AsyncBaseTransport:
@@ -407,6 +410,8 @@ class AsyncClient(BaseClient):
         hooks = self._event_hooks.get("informational")
         if hooks:
             request.extensions = {"informational": partial(_call, hooks), **request.extensions}
+        if self.timings:
+            request.extensions = {"timings": True, **request.extensions}
         started = perf_counter()
         try:
             response = await transport.handle_async_request(request)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from ._pool_stats import PoolStats
     from ._response import Response
     from ._types import (
         AuthTypes,
@@ -104,6 +105,7 @@ class BaseClient:
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
         sensitive_headers: Iterable[str] = (),
+        timings: bool = False,
     ) -> None:
         # URL text -> what a request needs to go there; emptied when a setting changes.
         self._parts_of: dict[str, Parts] = {}
@@ -119,6 +121,7 @@ class BaseClient:
         self._trust_env = trust_env
         self._default_encoding = default_encoding
         self.sensitive_headers = sensitive_headers
+        self.timings = timings
         self._state = ClientState.UNOPENED
 
     # Settings
@@ -409,6 +412,12 @@ class BaseClient:
     def _all_transports(self) -> list[Any]:
         return [self._transport, *(transport for transport in self._mounts.values() if transport is not None)]
 
+    def pool_stats(self) -> PoolStats:
+        """How the client's connections are used at this moment: all of its transports' together. Beyond httpx."""
+        from ._pool_stats import sum_of
+
+        return sum_of(self._all_transports())
+
     # Sending it
 
     def _build_auth(self, auth: AuthTypes | None) -> Auth | None:
@@ -448,7 +457,8 @@ class BaseClient:
         Args:
             version: what the core knows the present state of the class by.
         """
-        plain = self._state is OPENED and self._auth is None and is_untouched(self, self._defined())
+        is_simple = self._state is OPENED and self._auth is None and not self.timings
+        plain = is_simple and is_untouched(self, self._defined())
         settings = Settings(self, plain, version)
         if self._state is OPENED:
             self.__dict__["_settings"] = settings

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ._cookies import Cookies
     from ._request import Request
+    from ._timings import Stopwatch, Timings
     from ._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
     from ._url import URL
 
@@ -33,7 +34,9 @@ _REDIRECTS_BY_LOCATION = frozenset({301, 302, 303, 307, 308})
 _ERROR_KINDS = {1: "Informational response", 3: "Redirect response", 4: "Client error", 5: "Server error"}
 
 # Bound to this object and its IO, or to be made anew.
-_NOT_PICKLED = frozenset({"extensions", "stream", "is_closed", "_connection", "_decoder", "_head", "_raw"})
+_NOT_PICKLED = frozenset(
+    {"extensions", "stream", "is_closed", "_connection", "_decoder", "_head", "_raw", "_stopwatch"}
+)
 
 
 def _make_headers(response: Response) -> Headers:
@@ -86,8 +89,9 @@ class Response(ResponseBody):
     next_request: Request | None = None
     default_encoding: str | Callable[[bytes], str | None] = "utf-8"
 
-    # The connection that it came on, for `network_stream`: set by transports.
+    # The connection that it came on, for `network_stream`, and what `timings` are of: set by transports.
     _connection: Any = None
+    _stopwatch: Stopwatch | None = None
 
     if TYPE_CHECKING:
         headers: Headers
@@ -171,6 +175,18 @@ class Response(ResponseBody):
         """The protocol of the response, such as "HTTP/1.1" or "HTTP/2"."""
         version: bytes = self.extensions.get("http_version", b"HTTP/1.1")
         return version.decode("ascii", errors="ignore")
+
+    @property
+    def timings(self) -> Timings:
+        """Where the time of this exchange went. Beyond httpx.
+
+        Raises:
+            RuntimeError: nobody has asked for it, with `Client(timings=True)` or `extensions={"timings": True}`; or the
+                response has not come over httpfast's own transport.
+        """
+        if self._stopwatch is None:
+            raise RuntimeError("No timings were taken: ask for them with Client(timings=True), or in the extensions")
+        return self._stopwatch.timings
 
     @property
     def reason_phrase(self) -> str:

@@ -13,7 +13,7 @@ from .display import body, request_head, response_head, tls_lines
 from .download import save
 from .request import Options, UsageError, client_settings, method_of, request_arguments
 from .text import visible_line, wire_text
-from .timings import Timeline, lookups_of, waterfall
+from .timings import Timeline, waterfall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,6 @@ def fetch(options: Options, terminal: Terminal) -> bool:
         request = build(client, options, extensions={"trace": narrator})
         if timeline is not None:
             _load_drivers()
-            stack.enter_context(lookups_of(timeline))
             stack.callback(_tell_timings, timeline, terminal)
             timeline.begin(request.method, request.url)
         response = client.send(request, stream=True)

@@ -2,14 +2,12 @@
 
     queue ─► dns ─► connect ─► [proxy] ─► [tls] ─► send ─► first byte ─► body
 
-`queue` is everything before the first step: the wait for a place in the pool, and, for https, loading the roots. No
-event parts the name look-up from connecting: the interpreter's audit events do (PEP 578), which cost nothing unless
-somebody asks for timings.
+`queue` is everything before the first step: the wait for a place in the pool, and, for https, loading the roots. The
+name look-up is in the step that connects; when it was over, the stream says that comes of it.
 """
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -101,7 +99,6 @@ class Timeline:
         self._clock = clock
         self._skipped = 0.0
         self._host: str | None = None
-        self._lookup: list[float] = []
         self._in_tunnel = False
         self.hops: list[Hop] = []
 
@@ -136,7 +133,7 @@ class Timeline:
         hop = self.hops[-1]
         hop.phases[-1].end = now
         if step.startswith("connect_"):
-            self._part_lookup(hop)
+            self._part_lookup(hop, getattr(info.get("return_value"), "looked_up", None))
         elif step == "receive_response_headers" and state == "complete" and not self._in_tunnel:
             head = info["return_value"]
             hop.status = next(part for part in head if isinstance(part, int))
@@ -147,13 +144,6 @@ class Timeline:
         phases = self.hops[-1].phases
         if phases and phases[-1].name == "body":
             phases[-1].end = self._now()
-
-    def looked_up(self, is_over: bool) -> None:
-        """A name look-up began, or something came after it."""
-        if not is_over:
-            self._lookup = [self._now()]
-        elif len(self._lookup) == 1:
-            self._lookup.append(self._now())
 
     def _start(self, step: str, phase: str, info: Mapping[str, Any]) -> None:
         now = self._now()
@@ -181,40 +171,16 @@ class Timeline:
         if last.name != phase:
             hop.phases.append(Phase(phase, last.end, now))
 
-    def _part_lookup(self, hop: Hop) -> None:
-        """Part the name look-up from the connect phase, in which it was."""
-        lookup, self._lookup = self._lookup, []
-        if len(lookup) != 2 or self._host is None or is_address(self._host):
+    def _part_lookup(self, hop: Hop, looked_up: float | None) -> None:
+        """Part the name look-up from the connect phase, in which it was.
+
+        Args:
+            looked_up: when it was over, by the clock.
+        """
+        if looked_up is None or self._host is None or is_address(self._host):
             return
-        connect = hop.phases[-1]
-        hop.phases[-1:] = [Phase("dns", connect.start, lookup[1]), Phase("connect", lookup[1], connect.end)]
-
-
-_listening: Timeline | None = None
-_is_hooked = False
-
-
-@contextmanager
-def lookups_of(timeline: Timeline) -> Iterator[None]:
-    """Tell a timeline about the name look-ups in the block."""
-    global _listening, _is_hooked
-    if not _is_hooked:
-        # An audit hook cannot be taken away again: one for the process, which looks whether anybody listens.
-        sys.addaudithook(_audit)
-        _is_hooked = True
-    _listening = timeline
-    try:
-        yield
-    finally:
-        _listening = None
-
-
-def _audit(event: str, arguments: object) -> None:
-    if _listening is not None and event.startswith("socket."):
-        if event == "socket.getaddrinfo":
-            _listening.looked_up(is_over=False)
-        elif event in ("socket.__new__", "socket.connect"):
-            _listening.looked_up(is_over=True)
+        connect, over = hop.phases[-1], looked_up - self._skipped
+        hop.phases[-1:] = [Phase("dns", connect.start, over), Phase("connect", over, connect.end)]
 
 
 def waterfall(hops: list[Hop], *, block: str = "█") -> Text:

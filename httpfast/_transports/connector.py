@@ -46,7 +46,12 @@ if TYPE_CHECKING:
         """A connected socket on its way to become a connection. Times are monotonic seconds.
 
         Every method raises OSError; TimeoutError when the time is over.
+
+        Attributes:
+            looked_up: when the name look-up was over, in seconds of `perf_counter`; None when there was none.
         """
+
+        looked_up: float | None
 
         async def read(self, max_bytes: int, ends: float) -> bytes:
             """At least one octet; b"" at the end of the stream."""

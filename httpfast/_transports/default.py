@@ -21,7 +21,7 @@ from .base import AsyncBaseTransport, BaseTransport
 from .connector import FORWARD, Route, run
 from .pool import AsyncPool, Pool
 from .replay import may_repeat, repeated, was_too_late
-from .trace import Report
+from .trace import report_of
 from .tunnels import (
     by_upgrade,
     check_connect,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .._cext.exchange import Exchange
     from .._cext.pool import PoolState
     from .._config import Limits
+    from .._pool_stats import PoolStats
     from .._request import Request
     from .._types import CertTypes, ProxyTypes
     from .connector import SocketOption
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .pull_trio import AnyConnection as TrioConnection
     from .pull_trio import TrioPool
     from .push import AnyConnection as LoopConnection
+    from .trace import Report
 
     AsyncConnection: TypeAlias = "LoopConnection | TrioConnection"
     AnyConnection: TypeAlias = "AsyncConnection | ThreadConnection"
@@ -110,7 +112,7 @@ def _body_of(exchange: Exchange, request: Request) -> SyncByteStream | AsyncByte
 
 
 def _streamed_response(
-    exchange: Exchange, connection: AnyConnection, stream: SyncByteStream | AsyncByteStream
+    exchange: Exchange, connection: AnyConnection, stream: SyncByteStream | AsyncByteStream, report: Report | None
 ) -> Response:
     response = Response.__new__(Response)
     state = response.__dict__
@@ -118,6 +120,8 @@ def _streamed_response(
     state["_head"] = exchange
     state["_connection"] = connection
     state["stream"] = stream
+    if report is not None and report.stopwatch is not None:
+        state["_stopwatch"] = report.stopwatch
     return response
 
 
@@ -289,7 +293,7 @@ class HTTPTransport(BaseTransport):
         may_connect = False
         if exchange.is_special or self._has_proxy:
             if exchange.is_traced:
-                report = Report(request.extensions.get("trace"), is_async=False)
+                report = report_of(request, is_async=False)
             self._proxies.direct(exchange, request)
             if exchange.protocol is not None:
                 may_connect = check_connect(exchange, self._route)
@@ -336,11 +340,15 @@ class HTTPTransport(BaseTransport):
             from .traced import TracedStream
 
             stream = TracedStream(stream, report, request, connection, exchange)
-        return _streamed_response(exchange, connection, stream)
+        return _streamed_response(exchange, connection, stream, report)
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+
+    def pool_stats(self) -> PoolStats:
+        """How its connections are used at this moment."""
+        return self._pool.stats()
 
     def _over_h2(self, upgrade: Exchange) -> tuple[Exchange, ThreadConnection | None]:
         """What is to be sent for an Upgrade where HTTP/2 may be spoken, and on which connection, if there is one."""
@@ -443,7 +451,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         may_connect = False
         if exchange.is_special or self._has_proxy:
             if exchange.is_traced:
-                report = Report(request.extensions.get("trace"), is_async=True)
+                report = report_of(request, is_async=True)
             self._proxies.direct(exchange, request)
             may_connect = exchange.protocol is not None and check_connect(exchange, self._route)
         pool = self._pool
@@ -491,13 +499,19 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             from .traced import AsyncTracedStream
 
             stream = AsyncTracedStream(stream, report, request, connection, exchange)
-        return _streamed_response(exchange, connection, stream)
+        return _streamed_response(exchange, connection, stream, report)
 
     async def aclose(self) -> None:
         """Close all connections; returns when the system has taken back their sockets."""
         pool, self._pool = self._pool, None
         if pool is not None and pool.loop is (_trio_token() or self._running_loop()):
             await pool.aclose()
+
+    def pool_stats(self) -> PoolStats:
+        """How its connections are used at this moment."""
+        from .._pool_stats import stats_of
+
+        return stats_of(None if self._pool is None else self._pool.state)
 
     def _over_h2(self, state: PoolState, upgrade: Exchange) -> tuple[Exchange, AsyncConnection | None]:
         """As `HTTPTransport._over_h2`."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .._cext.pool import Origin, PooledConnection, Waiter
     from .._config import Limits
     from .._exceptions import TimeoutException
+    from .._pool_stats import PoolStats
     from .connector import OriginKey
     from .pull import AnyConnection as ThreadConnection
     from .push import AnyConnection as Connection
@@ -509,6 +510,13 @@ class Pool:
         if self._lock.acquire(blocking=False):
             self._lock.release()
             self._drop_orphans(in_finaliser=True)
+
+    def stats(self) -> PoolStats:
+        """How the connections are used at this moment."""
+        from .._pool_stats import stats_of
+
+        with self._lock:
+            return stats_of(self.state)
 
     def close(self) -> None:
         """Close all connections. Threads in the middle of an exchange get an error."""

@@ -9,7 +9,7 @@ import select
 import selectors
 import socket
 from errno import EINPROGRESS, EWOULDBLOCK
-from time import monotonic, sleep
+from time import monotonic, perf_counter, sleep
 
 from .._cext.blocking import BlockingConnection
 from .._exceptions import ReadError, WriteError
@@ -68,11 +68,18 @@ class BlockingStream:
         sock: connected. The stream owns it.
         route: of the transport.
         may_be_h2, on_news: see `BlockingNetwork`.
+        looked_up: see `Stream`.
     """
 
     def __init__(
-        self, sock: AnySocket, route: Route, may_be_h2: bool, on_news: Callable[[SharedConnection], None]
+        self,
+        sock: AnySocket,
+        route: Route,
+        may_be_h2: bool,
+        on_news: Callable[[SharedConnection], None],
+        looked_up: float | None,
     ) -> None:
+        self.looked_up = looked_up
         self.sock = sock
         self._route = route
         self._may_be_h2 = may_be_h2
@@ -152,7 +159,15 @@ class BlockingNetwork:
 
     async def connect(self, route: Route, host: str, port: int, ends: float) -> BlockingStream:
         """See `Network`."""
-        return BlockingStream(_connect(route, host, port, ends), route, self._may_be_h2, self._on_news)
+        looked_up = None
+        if route.uds is not None:
+            sock = _connect_unix(route.uds, ends)
+        else:
+            flags = socket.AI_NUMERICHOST if is_address(host) else 0
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+            looked_up = perf_counter()
+            sock = _race(interleave(addresses), route, ends)
+        return BlockingStream(sock, route, self._may_be_h2, self._on_news, looked_up)
 
     async def sleep(self, seconds: float) -> None:
         """See `Network`."""
@@ -193,20 +208,16 @@ def _close_half_made(error: BaseException) -> None:
         trace = trace.tb_next
 
 
-def _connect(route: Route, host: str, port: int, ends: float) -> socket.socket:
-    """A connected socket. Raises OSError; TimeoutError at `ends` (monotonic seconds)."""
-    if route.uds is not None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(None if ends == NEVER else max(ends - monotonic(), 0.001))
-            sock.connect(route.uds)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-    flags = socket.AI_NUMERICHOST if is_address(host) else 0
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return _race(interleave(addresses), route, ends)
+def _connect_unix(path: str, ends: float) -> socket.socket:
+    """A connected Unix socket. Raises OSError; TimeoutError at `ends` (monotonic seconds)."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(None if ends == NEVER else max(ends - monotonic(), 0.001))
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _race(addresses: list[AddressInfo], route: Route, ends: float) -> socket.socket:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from time import monotonic
+from time import monotonic, perf_counter
 
 import trio
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .._cext.exchange import Exchange
     from .._cext.pool import Origin, PooledConnection, Waiter
     from .._config import Limits
-    from .connector import OriginKey
+    from .connector import AddressInfo, OriginKey
     from .pull_trio_h2 import SharedConnection
     from .trace import Trace
 
@@ -63,13 +63,16 @@ class TrioNetwork:
 
     async def connect(self, route: Route, host: str, port: int, ends: float) -> TrioStream:
         """See `Network`."""
+        looked_up = None
         with errors_of_the_system(), until(ends):
             if route.uds is not None:
                 sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 stream = await _connect_one(sock, route.uds)
             else:
-                sock, stream = await _connect(route, host, port)
-        return TrioStream(sock, stream, self._pool, self._may_be_h2)
+                addresses = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+                looked_up = perf_counter()
+                sock, stream = await _connect(route, interleave(addresses))
+        return TrioStream(sock, stream, self._pool, self._may_be_h2, looked_up)
 
     async def sleep(self, seconds: float) -> None:
         """See `Network`."""
@@ -463,9 +466,8 @@ async def _connect_one(sock: socket.socket, address: Any) -> trio.SocketStream:
         raise
 
 
-async def _connect(route: Route, host: str, port: int) -> tuple[socket.socket, trio.SocketStream]:
-    """The first of the host's addresses that accepts (RFC 8305). Raises OSError."""
-    addresses = interleave(await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM))
+async def _connect(route: Route, addresses: list[AddressInfo]) -> tuple[socket.socket, trio.SocketStream]:
+    """The first of a host's addresses that accepts (RFC 8305). Raises OSError."""
     errors: list[Exception] = []
     winners: list[tuple[socket.socket, trio.SocketStream]] = []
     failed = [trio.Event() for _ in addresses]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from asyncio import sslproto
-from time import monotonic
+from time import monotonic, perf_counter
 
 from .._cext.aio import H1Connection
 from .async_streams import AsyncNetworkStream
@@ -17,7 +17,7 @@ from .connector import ATTEMPT_DELAY, NEVER, Route, interleave, is_address, open
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, TypeAlias, TypeVar
 
     from .._cext.exchange import Exchange
@@ -71,11 +71,18 @@ class AsyncStream:
         sock: connected, not blocking. The stream owns it.
         make_connection: makes the protocol object.
         is_unix: it is a Unix socket.
+        looked_up: see `Stream`.
     """
 
     def __init__(
-        self, sock: socket.socket, make_connection: Callable[[], Connection | Negotiator], *, is_unix: bool
+        self,
+        sock: socket.socket,
+        make_connection: Callable[[], Connection | Negotiator],
+        *,
+        is_unix: bool,
+        looked_up: float | None,
     ) -> None:
+        self.looked_up = looked_up
         self._loop = asyncio.get_running_loop()
         self._make_connection = make_connection
         self._is_unix = is_unix
@@ -259,9 +266,16 @@ class AsyncNetwork:
 
     async def connect(self, route: Route, host: str, port: int, ends: float) -> AsyncStream:
         """See `Network`."""
+        loop = asyncio.get_running_loop()
+        looked_up = None
         async with _until(ends):
-            sock = await _connect(asyncio.get_running_loop(), route, host, port)
-        return AsyncStream(sock, self._make_connection, is_unix=route.uds is not None)
+            if route.uds is not None:
+                sock = await _connect_socket(loop, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), route.uds)
+            else:
+                addresses = await _look_up(loop, host, port)
+                looked_up = perf_counter()
+                sock = await _connect(loop, route, addresses)
+        return AsyncStream(sock, self._make_connection, is_unix=route.uds is not None, looked_up=looked_up)
 
     async def sleep(self, seconds: float) -> None:
         """See `Network`."""
@@ -273,16 +287,15 @@ def _until(ends: float) -> asyncio.Timeout:
     return asyncio.timeout(None if ends == NEVER else max(ends - monotonic(), 0.0))
 
 
-async def _connect(loop: asyncio.AbstractEventLoop, route: Route, host: str, port: int) -> socket.socket:
-    """A connected socket. Raises OSError."""
-    if route.uds is not None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        return await _connect_socket(loop, sock, route.uds)
-    flags = socket.AI_NUMERICHOST if is_address(host) else 0
-    if flags:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    else:
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+async def _look_up(loop: asyncio.AbstractEventLoop, host: str, port: int) -> Sequence[AddressInfo]:
+    """A host's addresses. Raises OSError."""
+    if is_address(host):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, route: Route, addresses: Sequence[AddressInfo]) -> socket.socket:
+    """A socket connected to one of the addresses. Raises OSError."""
     if len(addresses) == 1:
         return await _connect_address(loop, route, addresses[0])
     return await _race([_connect_address(loop, route, info) for info in interleave(addresses)])

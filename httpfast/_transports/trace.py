@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .._request import Request
+    from .._timings import Stopwatch
     from .connector import Network, Route, Stream
 
-__all__ = ["SILENT", "Report", "Trace", "dial_trace"]
+__all__ = ["SILENT", "Report", "Trace", "dial_trace", "report_of"]
 
 
 class Trace:
@@ -69,11 +71,19 @@ class Report(Trace):
     Args:
         listener: the `trace` extension, called with the name of an event and its dictionary; or None.
         is_async: the listener is a coroutine function.
+        stopwatch: listens too.
     """
 
-    def __init__(self, listener: Callable[[str, Mapping[str, Any]], Any] | None, *, is_async: bool) -> None:
+    def __init__(
+        self,
+        listener: Callable[[str, Mapping[str, Any]], Any] | None,
+        *,
+        is_async: bool,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
         self._listener = listener
         self._is_async = is_async
+        self.stopwatch = stopwatch
 
     async def step(self, name: str, call: Callable[..., Any], *arguments: Any, **info: Any) -> Any:
         """As `Trace.step`; an exception of the listener ends the step."""
@@ -99,6 +109,8 @@ class Report(Trace):
             TypeError: the listener is a coroutine function where it should not be, or the reverse.
         """
         _log(name, info)
+        if self.stopwatch is not None:
+            self.stopwatch.take(name, info)
         if self._listener is None:
             return
         result = self._listener(name, info)
@@ -109,6 +121,16 @@ class Report(Trace):
             raise TypeError("The `trace` extension of an async client must be a coroutine function")
         if self._is_async:
             await result
+
+
+def report_of(request: Request, *, is_async: bool) -> Report:
+    """What tells those who a request names: its `trace` extension, and a stopwatch if it asks for `timings`."""
+    stopwatch = None
+    if request.extensions.get("timings"):
+        from .._timings import Stopwatch
+
+        stopwatch = Stopwatch()
+    return Report(request.extensions.get("trace"), is_async=is_async, stopwatch=stopwatch)
 
 
 def dial_trace() -> Trace:

@@ -82,6 +82,8 @@ async def report_steps(
             return exchange.status_code, exchange.fields
         return exchange.http_version, exchange.status_code, exchange.reason_phrase, exchange.fields
 
+    if report.stopwatch is not None:
+        report.stopwatch.begin(is_fresh=connection.served == 0)
     try:
         if steps.is_first:
             await steps.step("send_connection_init", lambda: None)

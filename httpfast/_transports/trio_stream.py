@@ -38,9 +38,18 @@ class TrioStream:
         bottom: the same one, as trio knows it.
         pool: of the connection that it becomes.
         may_be_h2: that may speak HTTP/2.
+        looked_up: see `Stream`.
     """
 
-    def __init__(self, sock: socket.socket, bottom: trio.SocketStream, pool: TrioPool, may_be_h2: bool) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        bottom: trio.SocketStream,
+        pool: TrioPool,
+        may_be_h2: bool,
+        looked_up: float | None,
+    ) -> None:
+        self.looked_up = looked_up
         self.sock = sock
         self.tls: TLSLayer | None = None
         self._bottom = bottom

@@ -24,8 +24,8 @@ _OF_HTTPX = """
 OF_HTTPX = frozenset(_OF_HTTPX.split())
 # Beyond httpx 0.28.1: `run` and the transports for httpx are this package's own, the others are httpx2's.
 _ADDITIONS = """
-    EventSource FunctionAuth Origin SSEError ServerSentEvent alias_httpx async_httpx_transport httpx_transport query run
-    websocket
+    EventSource FunctionAuth Origin PoolStats SSEError ServerSentEvent Timings alias_httpx async_httpx_transport
+    httpx_transport query run websocket
 """
 ADDITIONS = frozenset(_ADDITIONS.split())
 

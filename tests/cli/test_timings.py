@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.server import EmbeddedServer
 from httpfast import Request
-from httpfast._cli.timings import BAR_CELLS, Hop, Phase, Timeline, duration, lookups_of, waterfall
+from httpfast._cli.timings import BAR_CELLS, Hop, Phase, Timeline, duration, waterfall
 from tests.cli.conftest import Invoke
 
 REQUEST = Request("GET", "http://user:hunter2@a.example/")
 HEAD = (b"HTTP/1.1", 200, b"OK", [])
+
+
+def looked_up(when: float) -> SimpleNamespace:
+    """A stream whose host's name was known then."""
+    return SimpleNamespace(looked_up=when)
 
 
 class Clock:
@@ -59,10 +65,7 @@ class Story:
 def test_phases_follow_each_other_without_gaps() -> None:
     story = Story()
     story.tell(1.0, "connection.connect_tcp.started", host="a.example")
-    story.timeline.looked_up(is_over=False)
-    story.clock.now += 2.0
-    story.timeline.looked_up(is_over=True)
-    story.tell(3.0, "connection.connect_tcp.complete", return_value=None)
+    story.tell(5.0, "connection.connect_tcp.complete", return_value=looked_up(story.clock.now + 2.0))
     story.tell(0.0, "connection.start_tls.started")
     story.tell(4.0, "connection.start_tls.complete", return_value=None)
     story.exchange()
@@ -79,9 +82,7 @@ def test_phases_follow_each_other_without_gaps() -> None:
 def test_a_look_up_of_an_address_is_no_phase() -> None:
     story = Story()
     story.tell(0.0, "connection.connect_tcp.started", host="127.0.0.1")
-    story.timeline.looked_up(is_over=False)
-    story.timeline.looked_up(is_over=True)
-    story.tell(1.0, "connection.connect_tcp.complete", return_value=None)
+    story.tell(1.0, "connection.connect_tcp.complete", return_value=looked_up(story.clock.now))
 
     assert story.phases == [[("queue", 0), ("connect", 1)]]
 
@@ -146,26 +147,6 @@ def test_time_that_telling_takes_does_not_count() -> None:
     story.tell(1.0, "connection.connect_tcp.complete", return_value=None)
 
     assert story.phases == [[("queue", 1), ("connect", 1)]]
-
-
-def test_look_ups_are_told_of_while_somebody_listens() -> None:
-    clock = Clock()
-    timeline = Timeline(clock)
-    timeline.begin("GET", REQUEST.url)
-    with lookups_of(timeline):
-        timeline.take("connection.connect_tcp.started", {"host": "a.example"})
-        socket.getaddrinfo("127.0.0.1", 80)
-        clock.now += 1.0
-        socket.socket().close()
-        clock.now += 2.0
-        timeline.take("connection.connect_tcp.complete", {"return_value": None})
-    socket.getaddrinfo("127.0.0.1", 80)
-
-    assert [(phase.name, phase.end - phase.start) for phase in timeline.hops[0].phases] == [
-        ("queue", 0),
-        ("dns", 1),
-        ("connect", 2),
-    ]
 
 
 def test_waterfall_places_bars_where_the_time_was() -> None:

@@ -224,6 +224,16 @@ def test_upload_without_framing_may_end_at_once():
     assert engine.is_reusable
 
 
+@pytest.mark.parametrize("head", [request_head(), sized(0)])
+def test_answer_to_an_upload_of_nothing_is_never_an_early_one(head: RequestHead):
+    engine, exchange, _ = uploading(head)
+
+    engine.receive_data(COMPLETE)
+
+    assert exchange.is_complete
+    assert engine.is_reusable
+
+
 def test_upload_after_its_end_takes_no_octets():
     engine, _, _ = uploading(request_head(CHUNKED))
     engine.send_end()

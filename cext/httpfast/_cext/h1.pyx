@@ -153,8 +153,9 @@ cdef class H1Engine:
             if head.is_chunked:
                 self.sending = SEND_CHUNKED
             else:
-                self.sending = SEND_SIZED
                 self.send_missing = max(head.content_length, 0)
+                # Where nothing is to come, an answer that comes before `send_end` is not an early one.
+                self.sending = SEND_SIZED if self.send_missing else SEND_DONE
         elif head.is_chunked:
             if size:
                 body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, body)

@@ -378,7 +378,9 @@ cdef int take_arguments(Exchange exchange, object request) except -1:
         if name is not None:
             add_priority(exchange, name)
         exchange.heeds_hints = extensions.get("informational") is not None
-        exchange.is_traced = exchange.heeds_hints or extensions.get("trace") is not None
+        exchange.is_traced = (
+            exchange.heeds_hints or extensions.get("trace") is not None or bool(extensions.get("timings"))
+        )
         exchange.has_proxy = "proxy" in extensions
         name = extensions.get("protocol")
         if name is not None:

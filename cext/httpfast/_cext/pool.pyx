@@ -426,6 +426,21 @@ cdef class PoolState:
             held += origin.held.length
         return held
 
+    def usage(self) -> list:
+        """What there is for each origin: (key, connections being made, idle, in use, requests on those, held back)."""
+        cdef Origin origin
+        cdef PooledConnection connection
+        cdef Py_ssize_t used, requests
+        cdef list found = []
+        # A copy: who asks may be in another thread than the pool's event loop.
+        for origin in list(self.origins.values()):
+            used = requests = origin.connections - origin.dials - origin.idle
+            for connection in origin.shared:
+                requests += connection.leases - 1
+            held = origin.queued + origin.held.length + origin.riding.length
+            found.append((origin.key, origin.dials, origin.idle, used, requests, held))
+        return found
+
     @property
     def origin_count(self) -> int:
         """Origins that have a connection, a dial or a waiter."""

@@ -102,6 +102,12 @@ instructions: build servers
 	else echo "valgrind is not installed"; exit 1; fi
 	$(BIN)/python -m bench.instructions
 
+# The catalogue of known attacks and failures: how many tests each row has, by client and by protocol.
+# CATALOGUE_ARGS=--write writes docs/catalogue.md anew.
+.PHONY: catalogue
+catalogue: build
+	$(BIN)/python -m tests.catalogue $(CATALOGUE_ARGS)
+
 clean:
 	rm -rf $(VENV) build dist site *.egg-info
 	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

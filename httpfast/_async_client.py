@@ -24,7 +24,7 @@ from ._defaults import (
     DEFAULT_QUEUE_SIZE,
 )
 from ._exceptions import DecodingError, RequestError
-from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, exchange_steps, is_small
+from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, check_body, exchange_steps, is_small
 from ._response_context import AsyncResponseContext
 from ._transports.default import AsyncHTTPTransport
 from ._types import AsyncByteStream
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         HeaderTypes,
         ProxyTypes,
         QueryParamTypes,
+        RedirectTypes,
         RequestContent,
         RequestData,
         RequestExtensions,
@@ -88,7 +89,8 @@ class AsyncClient(BaseClient):
         mounts: transports for URLs that match a pattern, such as "https://", "all://*.example.org", "all://10.0.0.0/8";
             the one that says most counts. None stands for the client's own transport.
         timeout: seconds, or a `Timeout`.
-        follow_redirects: follow them unless a call says otherwise.
+        follow_redirects: follow them unless a call says otherwise. Beyond httpx, "secure": but none from https to http;
+            that is an UnsupportedProtocol.
         limits: how many connections.
         max_redirects: how many redirects one call follows.
         event_hooks: coroutine functions by "request", "response" and, beyond httpx, "informational".
@@ -99,6 +101,9 @@ class AsyncClient(BaseClient):
             such as "X-Api-Key". Beyond httpx.
         timings: note where the time of requests goes, for `Response.timings`; that costs some itself. Beyond httpx.
         http2_keepalive, http2_window: see the transport. Beyond httpx.
+        max_body_bytes: the most octets of a body, as it comes and decoded, that a call reads into memory; more are a
+            DecodingError. None is no limit. The request extension `max_body_bytes` overrides it. What is iterated over,
+            of `stream`, is not counted. Beyond httpx.
 
     Raises:
         TypeError, ValueError, InvalidURL: an argument is not one of those.
@@ -119,7 +124,7 @@ class AsyncClient(BaseClient):
         proxy: ProxyTypes | None = None,
         mounts: Mapping[str, AsyncBaseTransport | None] | None = None,
         timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
-        follow_redirects: bool = False,
+        follow_redirects: RedirectTypes = False,
         limits: Limits = DEFAULT_LIMITS,
         max_redirects: int = DEFAULT_MAX_REDIRECTS,
         event_hooks: EventHooks | None = None,
@@ -130,6 +135,7 @@ class AsyncClient(BaseClient):
         timings: bool = False,
         http2_keepalive: float | None = None,
         http2_window: int = DEFAULT_HTTP2_WINDOW,
+        max_body_bytes: int | None = None,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -145,6 +151,7 @@ class AsyncClient(BaseClient):
             default_encoding=default_encoding,
             sensitive_headers=sensitive_headers,
             timings=timings,
+            max_body_bytes=max_body_bytes,
         )
 
         def make_transport(proxy: ProxyTypes | None) -> AsyncBaseTransport:
@@ -184,7 +191,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -248,7 +255,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> AsyncResponseContext:
@@ -287,7 +294,9 @@ class AsyncClient(BaseClient):
 
         return AsyncResponseContext(open_response)
 
-    async def _open_stream(self, method: str, url: URLTypes, follow_redirects: bool | UseClientDefault) -> Response:
+    async def _open_stream(
+        self, method: str, url: URLTypes, follow_redirects: RedirectTypes | UseClientDefault
+    ) -> Response:
         """A response to be streamed, of a request without arguments."""
         plain = ready_request(self, method, url, True, False)
         if plain is not None:
@@ -301,7 +310,7 @@ class AsyncClient(BaseClient):
         *,
         stream: bool = False,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     ) -> Response:
         """Send a request that `build_request` or the caller made; the request is sent as it is.
 
@@ -325,13 +334,16 @@ class AsyncClient(BaseClient):
         else:
             scheme = self._build_request_auth(request, auth)
         hooks = self._event_hooks
-        request.__dict__["_wants_whole"] = not stream and not hooks["response"]
+        limit = self._body_limit(request)
+        request.__dict__["_wants_whole"] = not stream and not hooks["response"] and limit is None
         if scheme is not None or hooks["request"] or hooks["response"]:
             response = await self._drive(exchange_steps(self, request, follow), scheme, request)
         else:
             response = await self._send_single_request(request)
             if 300 <= response.status_code <= 399:
                 response = await self._drive(exchange_steps(self, request, follow, response), None, request)
+        if limit is not None:
+            check_body(response, limit)
         if stream or (response._finished is not None and "_content" in response.__dict__):
             return response
         return await self._read(response)
@@ -419,9 +431,12 @@ class AsyncClient(BaseClient):
             error.request = request
             raise
         self._accept(request, response, started)
+        limit = self._body_limit(request)
+        if limit is not None:
+            response._max_content_bytes = limit
         return response
 
-    async def _send_plain(self, request: Request, follow_redirects: bool | UseClientDefault) -> Response:
+    async def _send_plain(self, request: Request, follow_redirects: RedirectTypes | UseClientDefault) -> Response:
         """What `send` comes to for a request that `ready_request` found to be plain."""
         started = perf_counter()
         try:
@@ -454,7 +469,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -491,7 +506,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -516,7 +531,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -545,7 +560,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -592,7 +607,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -625,7 +640,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -658,7 +673,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -687,7 +702,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
@@ -718,7 +733,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
         max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
@@ -760,7 +775,7 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> AbstractAsyncContextManager[AsyncWebSocketSession]:

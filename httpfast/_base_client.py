@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         HeaderTypes,
         ProxyTypes,
         QueryParamTypes,
+        RedirectTypes,
         RequestContent,
         RequestData,
         RequestExtensions,
@@ -98,7 +99,7 @@ class BaseClient:
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
-        follow_redirects: bool = False,
+        follow_redirects: RedirectTypes = False,
         max_redirects: int = DEFAULT_MAX_REDIRECTS,
         event_hooks: EventHooks | None = None,
         base_url: URLTypes = "",
@@ -106,6 +107,7 @@ class BaseClient:
         default_encoding: str | Callable[[bytes], str] = "utf-8",
         sensitive_headers: Iterable[str] = (),
         timings: bool = False,
+        max_body_bytes: int | None = None,
     ) -> None:
         # URL text -> what a request needs to go there; emptied when a setting changes.
         self._parts_of: dict[str, Parts] = {}
@@ -122,6 +124,7 @@ class BaseClient:
         self._default_encoding = default_encoding
         self.sensitive_headers = sensitive_headers
         self.timings = timings
+        self.max_body_bytes = max_body_bytes
         self._state = ClientState.UNOPENED
 
     # Settings
@@ -446,6 +449,10 @@ class BaseClient:
                 return BasicAuth(username=username, password=password)
         return chosen
 
+    def _body_limit(self, request: Request) -> int | None:
+        limit: int | None = request.extensions.get("max_body_bytes", self.max_body_bytes)
+        return limit
+
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         # Whatever was assigned may be a setting, or stand in the place of a method.
@@ -457,8 +464,13 @@ class BaseClient:
         Args:
             version: what the core knows the present state of the class by.
         """
-        is_simple = self._state is OPENED and self._auth is None and not self.timings
-        plain = is_simple and is_untouched(self, self._defined())
+        plain = (
+            self._state is OPENED
+            and self._auth is None
+            and self.max_body_bytes is None
+            and not self.timings
+            and is_untouched(self, self._defined())
+        )
         settings = Settings(self, plain, version)
         if self._state is OPENED:
             self.__dict__["_settings"] = settings

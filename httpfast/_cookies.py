@@ -226,5 +226,6 @@ class Cookies(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         cookies = [] if self._is_empty else list(self.jar)
-        shown = ", ".join([f"<Cookie {cookie.name}={cookie.value} for {cookie.domain} />" for cookie in cookies])
+        # A value may be a session: whoever wants to see it asks for it, as by `dict(cookies)`.
+        shown = ", ".join([f"<Cookie {cookie.name}=[secure] for {cookie.domain} />" for cookie in cookies])
         return f"<Cookies[{shown}]>"

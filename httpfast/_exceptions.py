@@ -188,7 +188,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class DecodingError(RequestError):
-    """A body does not follow its Content-Encoding."""
+    """A body does not follow its Content-Encoding, or is larger than the caller takes."""
 
 
 class TooManyRedirects(RequestError):

@@ -10,7 +10,7 @@ It is one generator without IO. It yields steps, and a driver, sync or async, ca
 
 from __future__ import annotations
 
-from ._exceptions import InvalidURL, RemoteProtocolError, TooManyRedirects, UnsupportedProtocol
+from ._exceptions import DecodingError, InvalidURL, RemoteProtocolError, TooManyRedirects, UnsupportedProtocol
 from ._headers import Headers
 from ._request import Request
 from ._url import URL
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ._base_client import BaseClient
     from ._response import Response
+    from ._types import RedirectTypes
 
     Step = tuple[str, Any, Any]
 
@@ -32,6 +33,7 @@ __all__ = [
     "HOOK",
     "READ",
     "SEND",
+    "check_body",
     "exchange_steps",
     "is_small",
     "redirect_request",
@@ -56,6 +58,7 @@ _OF_ORIGIN = ("Authorization",)
 
 # Where a redirect may lead, besides on within a scheme of the caller's own.
 _FOLLOWED_SCHEMES = ("http", "https", "ws", "wss")
+_PLAIN_SCHEMES = ("http", "ws")
 
 # Fields that are about the body, and go with it (RFC 9110, 15.4; CVE-2023-45803).
 _OF_BODY = (
@@ -74,7 +77,7 @@ MAX_REDIRECT_BODY_BYTES = 64 * 1024
 
 
 def exchange_steps(
-    client: BaseClient, request: Request, follow_redirects: bool, response: Response | None = None
+    client: BaseClient, request: Request, follow_redirects: RedirectTypes, response: Response | None = None
 ) -> Generator[Step, Any, Response]:
     """The steps of one `send`; returns the final response.
 
@@ -82,7 +85,7 @@ def exchange_steps(
         response: when it is there, the request was sent already, without authentication, and this is its answer.
 
     Raises:
-        TooManyRedirects, RemoteProtocolError: a redirect cannot be followed.
+        TooManyRedirects, RemoteProtocolError, UnsupportedProtocol: a redirect cannot be followed.
         RuntimeError: an auth flow yields nothing.
     """
     # The responses that auth flows asked for more after; redirects in between are told by each response's own history.
@@ -124,7 +127,7 @@ def _share_timeout(request: Request, other: Request) -> None:
 def _follow(
     client: BaseClient,
     request: Request,
-    follow_redirects: bool,
+    follow_redirects: RedirectTypes,
     history: list[Response],
     detours: int,
     response: Response | None,
@@ -148,7 +151,7 @@ def _follow(
                 offer_next_request(client, request, response)
                 return response
             following = redirect_request(client, request, response)
-            _check_scheme(client, request, following)
+            _check_scheme(client, request, following, refuses_downgrade=follow_redirects == "secure")
             request = following
             history.append(response)
             yield DRAIN, response, None
@@ -158,13 +161,21 @@ def _follow(
         response = None
 
 
-def _check_scheme(client: BaseClient, request: Request, following: Request) -> None:
+def _check_scheme(client: BaseClient, request: Request, following: Request, refuses_downgrade: bool) -> None:
     """Let no server have a say in what the caller has mounted beside HTTP, such as files (CVE-2024-2004 and its like).
+
+    Args:
+        refuses_downgrade: nor lead a call that began with TLS on without it (RFC 9110, 17.11; CVE-2022-27774).
 
     Raises:
         UnsupportedProtocol
     """
     scheme = following.url.scheme
+    if refuses_downgrade and scheme in _PLAIN_SCHEMES and request.url.scheme not in _PLAIN_SCHEMES:
+        raise UnsupportedProtocol(
+            f"A redirect leads from {request.url.scheme}:// to {scheme}://, which follow_redirects='secure' refuses.",
+            request=following,
+        )
     if client._mounts and scheme not in _FOLLOWED_SCHEMES and scheme != request.url.scheme:
         raise UnsupportedProtocol(f"Request URL has an unsupported protocol '{scheme}://'.", request=following)
 
@@ -183,6 +194,19 @@ def is_small(response: Response) -> bool:
         return False
     response._max_content_bytes = MAX_REDIRECT_BODY_BYTES
     return True
+
+
+def check_body(response: Response, limit: int) -> None:
+    """Refuse a body that its transport has given whole, and that is larger than the caller takes.
+
+    Raises:
+        DecodingError
+    """
+    state = response.__dict__
+    for name in ("_raw", "_content"):
+        body = state.get(name)
+        if body is not None and len(body) > limit:
+            raise DecodingError(f"The body is larger than the limit of {limit} bytes.", request=response._request)
 
 
 def offer_next_request(client: BaseClient, request: Request, response: Response) -> None:

@@ -70,8 +70,10 @@ class ResponseBody:
     # Clock readings in seconds, set by the client: when the request was begun and when the body was read or closed.
     _started: float = 0.0
     _finished: float | None = None
-    # Bytes that read() and aread() take into memory, after decoding; None is no limit.
+    # Bytes that read() and aread() take into memory, as they come and after decoding; None is no limit.
     _max_content_bytes: int | None = None
+    # The same while one of the two is at work: what is iterated over has no limit.
+    _max_raw_bytes: int | None = None
 
     if TYPE_CHECKING:
         _num_bytes_downloaded: int
@@ -89,7 +91,8 @@ class ResponseBody:
         """Read the whole body, decode it, and return it; the response is closed then.
 
         Raises:
-            DecodingError: the body does not follow its Content-Encoding.
+            DecodingError: the body does not follow its Content-Encoding, or is larger than `max_body_bytes`: of the
+                client, or of the request's extensions.
             StreamConsumed: the body has been read in part.
             StreamClosed: the response is closed.
             RuntimeError: the response came from an async client.
@@ -100,8 +103,13 @@ class ResponseBody:
                 self._content = self._decode_whole()
             else:
                 body = Body(self._max_content_bytes)
-                for piece in self.iter_bytes():
-                    body.add(piece)
+                self._max_raw_bytes = self._max_content_bytes
+                try:
+                    for piece in self.iter_bytes():
+                        body.add(piece)
+                except RequestError as exc:
+                    self._own(exc)
+                    raise
                 self._content = body.join()
         content: bytes = state["_content"]
         return content
@@ -186,8 +194,8 @@ class ResponseBody:
         try:
             for chunk in stream:
                 self._num_bytes_downloaded += len(chunk)
-                if self._max_content_bytes is not None:
-                    self._check_downloaded(self._max_content_bytes)
+                if self._max_raw_bytes is not None:
+                    self._check_downloaded(self._max_raw_bytes)
                 if chunker is not None:
                     yield from chunker.feed(chunk)
                 elif chunk:
@@ -230,10 +238,14 @@ class ResponseBody:
                 self._content = self._decode_whole()
             else:
                 body = Body(self._max_content_bytes)
+                self._max_raw_bytes = self._max_content_bytes
                 pieces = self.aiter_bytes()
                 try:
                     async for piece in pieces:
                         body.add(piece)
+                except RequestError as exc:
+                    self._own(exc)
+                    raise
                 finally:
                     await finish_iterator(pieces)
                 self._content = body.join()
@@ -311,8 +323,8 @@ class ResponseBody:
         try:
             async for raw in chunks:
                 self._num_bytes_downloaded += len(raw)
-                if self._max_content_bytes is not None:
-                    self._check_downloaded(self._max_content_bytes)
+                if self._max_raw_bytes is not None:
+                    self._check_downloaded(self._max_raw_bytes)
                 if chunker is not None:
                     for chunk in chunker.feed(raw):
                         yield chunk
@@ -392,6 +404,7 @@ class ResponseBody:
             decoder = self._get_content_decoder()
             if self._max_content_bytes is None:
                 return decoder.decode_whole(raw)
+            self._check_downloaded(self._max_content_bytes)
             body = Body(self._max_content_bytes)
             for piece in decoder.pieces(raw):
                 body.add(piece)

@@ -35,7 +35,8 @@ def create_ssl_context(
             is. A path of a file or folder of roots is deprecated.
         cert: a client certificate: the path of a file with certificate and key, or (certificate, key[, password]).
             Deprecated: use `ssl.SSLContext.load_cert_chain` on a context of your own.
-        trust_env: whether SSL_CERT_FILE and SSL_CERT_DIR may name the roots, for `verify=True`.
+        trust_env: whether SSL_CERT_FILE and SSL_CERT_DIR may name the roots, for `verify=True`, and SSLKEYLOGFILE the
+            file that keys of connections are written to.
 
     Returns:
         A new context, unless `verify` is one.
@@ -67,6 +68,9 @@ def create_ssl_context(
     else:
         context = verify
 
+    if not trust_env and context is not verify and context.keylog_filename is not None:
+        # `ssl.create_default_context` obeys SSLKEYLOGFILE; closing the file is all that can be asked of a context.
+        context.keylog_filename = None  # type: ignore[assignment]
     if cert:
         warnings.warn(
             "`cert=...` is deprecated. Use `verify=<ssl_context>` instead, "
@@ -94,7 +98,7 @@ def default_context(trust_env: bool = True, alpn_protocols: tuple[str, ...] = ()
         trust_env: whether SSL_CERT_FILE, SSL_CERT_DIR and their like count.
         alpn_protocols: the protocols to offer (RFC 7301); none offers no ALPN.
     """
-    key = (_roots(trust_env), os.environ.get("SSLKEYLOGFILE"), alpn_protocols)
+    key = (_roots(trust_env), os.environ.get("SSLKEYLOGFILE") if trust_env else None, alpn_protocols)
     with _shared_lock:
         context = _shared.get(key)
         if context is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from http.cookiejar import CookieJar
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from ._auth import Auth
 from ._config import Proxy, Timeout
@@ -28,6 +28,7 @@ __all__ = [
     "PrimitiveData",
     "ProxyTypes",
     "QueryParamTypes",
+    "RedirectTypes",
     "RequestContent",
     "RequestData",
     "RequestExtensions",
@@ -53,6 +54,8 @@ HeaderTypes = (
     Headers | Mapping[str, str] | Mapping[bytes, bytes] | Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]
 )
 CookieTypes = Cookies | CookieJar | dict[str, str] | list[tuple[str, str]]
+# "secure": follow them, but for those from https to http.
+RedirectTypes = bool | Literal["secure"]
 TimeoutTypes = float | None | tuple[float | None, float | None, float | None, float | None] | Timeout
 ProxyTypes = URL | str | Proxy
 CertTypes = str | tuple[str, str] | tuple[str, str, str]

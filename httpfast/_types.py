@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._type_aliases import PrimitiveData as PrimitiveData
     from ._type_aliases import ProxyTypes as ProxyTypes
     from ._type_aliases import QueryParamTypes as QueryParamTypes
+    from ._type_aliases import RedirectTypes as RedirectTypes
     from ._type_aliases import RequestContent as RequestContent
     from ._type_aliases import RequestData as RequestData
     from ._type_aliases import RequestExtensions as RequestExtensions

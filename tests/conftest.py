@@ -156,6 +156,23 @@ def sync_driver(no_leaks: None) -> Iterator[Driver]:
     driver.finish()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--row", action="append", default=[], metavar="ROW", help="only tests of a row of the catalogue, or of its area"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the rows that `--row` names; see `tests.catalogue`."""
+    wanted = tuple(config.getoption("row"))
+    if wanted:
+        from .catalogue import rows_of
+
+        chosen = [item for item in items if any(row.startswith(wanted) for row in rows_of(item))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine by its driver."""

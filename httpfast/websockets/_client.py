@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from .._async_client import AsyncClient
     from .._base_client import UseClientDefault
     from .._client import Client
-    from .._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, RequestExtensions, TimeoutTypes, URLTypes
+    from .._types import (
+        AuthTypes,
+        CookieTypes,
+        HeaderTypes,
+        QueryParamTypes,
+        RedirectTypes,
+        RequestExtensions,
+        TimeoutTypes,
+        URLTypes,
+    )
 
     SyncSession = TypeVar("SyncSession", bound=WebSocketSession, default=WebSocketSession)
     AsyncSession = TypeVar("AsyncSession", bound=AsyncWebSocketSession, default=AsyncWebSocketSession)
@@ -78,7 +87,7 @@ class WebSocketClient(Generic[SyncSession]):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Iterator[SyncSession]:
@@ -156,7 +165,7 @@ class AsyncWebSocketClient(Generic[AsyncSession]):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> AsyncIterator[AsyncSession]:
@@ -202,7 +211,7 @@ def connect_ws(
     headers: HeaderTypes | None = None,
     cookies: CookieTypes | None = None,
     auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-    follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+    follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     extensions: RequestExtensions | None = None,
 ) -> Iterator[WebSocketSession]:
@@ -251,7 +260,7 @@ async def aconnect_ws(
     headers: HeaderTypes | None = None,
     cookies: CookieTypes | None = None,
     auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-    follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+    follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     extensions: RequestExtensions | None = None,
 ) -> AsyncIterator[AsyncWebSocketSession]:

@@ -108,11 +108,12 @@ def test_cookies_of_another_type_are_refused(wrong: Any) -> None:
         Cookies(wrong)
 
 
-def test_repr_shows_each_cookie_with_its_domain() -> None:
+def test_repr_shows_each_cookie_with_its_domain_and_no_value() -> None:
+    """CLI-02: a value may be a session, and what is printed is logged."""
     cookies = Cookies({"a": "1"})
     cookies.set("b", "2", domain="one.example")
 
-    assert repr(cookies) == "<Cookies[<Cookie a=1 for  />, <Cookie b=2 for one.example />]>"
+    assert repr(cookies) == "<Cookies[<Cookie a=[secure] for  />, <Cookie b=[secure] for one.example />]>"
     assert repr(Cookies()) == "<Cookies[]>"
 
 

@@ -196,6 +196,7 @@ def test_boundary_with_a_line_break_is_refused(boundary):
 
 
 def test_default_boundary_is_128_bits_of_the_systems_randomness(monkeypatch):
+    """INJ-11"""
     asked = []
 
     def urandom(size):

@@ -413,6 +413,42 @@ def test_downgrade_leaves_credentials_and_secure_cookies_behind(caller: Caller) 
     assert caller.sent("Cookie") == [None, "plain=2"]
 
 
+@pytest.mark.parametrize("place", ["client", "call", "send"])
+@pytest.mark.parametrize(
+    "urls",
+    [["http://a.example/end"], ["https://b.example/1", "http://b.example/2"], ["HTTP://a.example:443/"], ["ws://a/"]],
+    ids=["host", "hop", "port", "websocket"],
+)
+def test_redirects_that_give_up_tls_can_be_refused(caller: Caller, place: str, urls: list[str]) -> None:
+    """RED-06: before anything is sent in the clear, and with a transport mounted for it, too."""
+    caller.open(path_of_redirects(*urls), follow_redirects="secure" if place == "client" else False)
+    arguments: dict[str, Any] = {} if place == "client" else {"follow_redirects": "secure"}
+
+    request = caller.client.build_request("GET", START)
+    with pytest.raises(httpfast.UnsupportedProtocol, match="follow_redirects='secure' refuses") as caught:
+        caller.send(request, **arguments) if place == "send" else caller.get(**arguments)
+
+    assert caught.value.request.url == urls[-1]
+    assert caller.urls == [START, *urls[:-1]]
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        ["https://a.example/1", "https://b.example/2", "https://b.example:8443/3"],
+        ["http://a.example/1", "http://b.example/2"],
+        ["http://a.example/1", "https://a.example/2"],
+    ],
+    ids=["tls", "plain", "upgrade"],
+)
+def test_other_redirects_are_followed_securely(caller: Caller, urls: list[str]) -> None:
+    """RED-06: what began in the clear has no TLS to lose."""
+    caller.open(path_of_redirects(*urls[1:]), follow_redirects="secure")
+
+    assert caller.get(urls[0]).text == "arrived"
+    assert caller.urls == urls
+
+
 def test_event_hook_can_refuse_plain_http(caller: Caller) -> None:
     """RED-06: docs/compatibility.md has this one, under "No plain http"."""
 

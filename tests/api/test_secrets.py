@@ -1,6 +1,6 @@
-"""No password, token or cookie in a repr, a message, a log, a traceback or a pickle: row CLI-02 of the catalogue.
+"""No password, token or cookie in a repr, a message, a log, a traceback or a pickle. [CLI-02]
 
-What httpx shows and a caller has asked to see stays: `str(url)`, `headers["Authorization"]`, the repr of `Cookies`.
+What a caller has asked to see stays: `str(url)`, `headers["Authorization"]`, `dict(cookies)`.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ OBJECTS: dict[str, Callable[[Path], Any]] = {
     "HTTPTransport": lambda _: httpfast.HTTPTransport(proxy=httpfast.Proxy(f"http://user:{SECRET}@a.example")),
     "mounts": lambda _: httpfast.Client(mounts={"all://a.example": httpfast.HTTPTransport(proxy=URL)})._mounts,
     "origin": lambda _: httpfast.URL(URL).origin,
+    "cookies": lambda _: httpfast.Client(cookies={"a": SECRET}, trust_env=False).cookies,
 }
 
 

@@ -196,6 +196,28 @@ def test_key_log_is_written_where_the_environment_says(monkeypatch: pytest.Monke
     assert default_context() is not plain
 
 
+@pytest.mark.parametrize("verify", [True, "file"], ids=["roots", "file"])
+@pytest.mark.filterwarnings("ignore:`verify=<str>` is deprecated:DeprecationWarning")
+def test_key_log_is_not_written_without_trust_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority_file: str, verify: bool | str
+) -> None:
+    plain = default_context(trust_env=False)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+
+    context = create_ssl_context(authority_file if verify == "file" else True, trust_env=False)
+
+    assert context.keylog_filename is None
+    assert default_context(trust_env=False) is plain
+    assert default_context() is not plain
+
+
+def test_key_log_of_a_callers_own_context_stays(tmp_path: Path) -> None:
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    own.keylog_filename = str(tmp_path / "keys")
+
+    assert create_ssl_context(own, trust_env=False).keylog_filename == str(tmp_path / "keys")
+
+
 def test_importing_the_settings_loads_neither_tls_nor_roots() -> None:
     code = (
         "import sys; sys.modules['httpfast'] = p = type(sys)('httpfast'); p.__path__ = [sys.argv[1]];"

@@ -1,4 +1,4 @@
-"""Bodies in files: what a server's name for one may do (row CLI-01), and what happens to files that are there."""
+"""Bodies in files: what a server's name for one may do, and what happens to files that are there. [CLI-01]"""
 
 from __future__ import annotations
 

@@ -41,6 +41,8 @@ DIFFERENCES = {
     "AsyncClient.__init__(sensitive_headers)": "`Client(sensitive_headers=...)`, `AsyncClient(sensitive_headers=...)`",
     "Client.sensitive_headers": "`Client(sensitive_headers=...)`, `AsyncClient(sensitive_headers=...)`",
     "AsyncClient.sensitive_headers": "`Client(sensitive_headers=...)`, `AsyncClient(sensitive_headers=...)`",
+    "Client.__init__(max_body_bytes)": "`Client(max_body_bytes=...)`, `AsyncClient(max_body_bytes=...)`",
+    "AsyncClient.__init__(max_body_bytes)": "`Client(max_body_bytes=...)`, `AsyncClient(max_body_bytes=...)`",
     "Client.__init__(http2_keepalive)": "`http2_keepalive=`, `http2_window=` of clients and transports",
     "Client.__init__(http2_window)": "`http2_keepalive=`, `http2_window=` of clients and transports",
     "AsyncClient.__init__(http2_keepalive)": "`http2_keepalive=`, `http2_window=` of clients and transports",

@@ -1,6 +1,6 @@
 """TLS handshakes that go wrong, names in them, and what keeps connections over TLS apart.
 
-[TLS-03 to TLS-07] in the catalogue of known attacks on clients.
+Rows TLS-03 to TLS-07 of the catalogue of known attacks on clients.
 """
 
 from __future__ import annotations

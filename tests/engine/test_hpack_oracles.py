@@ -1,7 +1,7 @@
 """HPACK against independent implementations: recorded stories of many encoders, the package hpack, and nghttp2.
 
 What we encode they must decode, what they encode we must decode, and of any octets all must say the same, but for the
-differences that stand in a table here.
+differences that stand in known_differences.toml.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from httpfast._cext.hpack import HpackDecoder, HpackEncoder, HpackError
 from httpfast._cext.huffman import huffman_encoded
 
+from ..differences import Difference, is_explained, known_differences
 from . import nghttp2
 from .hpack_blocks import Field, coded, decoded, indexed, inserted, integer, literal, plain, sent, triples, update
 from .reading import shared_json
@@ -239,23 +240,14 @@ def what_is_read(decoder: HpackDecoder, block: bytes) -> tuple[Field, ...] | str
         return str(error)
 
 
-# What others read and we refuse: (who, our complaint, why).
-WE_REFUSE = [
-    ("hpack", "More than two size updates", "4.2 has two at most; hpack counts none"),
-    ("nghttp2", "More than two size updates", "4.2 has two at most; nghttp2 counts none"),
-]
-# What we read and others refuse: (who, their complaint, why). There is none.
-THEY_REFUSE: list[tuple[str, str, str]] = []
-
-
 def compare(who: str, ours: tuple[Field, ...] | str, theirs: tuple[Field, ...] | Exception) -> bool:
-    """True when both have read the block. Fails on a difference that no row explains."""
+    """True when both have read the block. Fails on a difference that no entry explains."""
     if isinstance(ours, str):
         if not isinstance(theirs, Exception):
-            assert any(who == row[0] and row[1] in ours for row in WE_REFUSE), ours
+            assert is_explained(who, "us", ours, b""), ours
         return False
     if isinstance(theirs, Exception):
-        assert any(who == row[0] and row[1] in str(theirs) for row in THEY_REFUSE), theirs
+        assert is_explained(who, "them", str(theirs), b""), theirs
         return False
     assert ours == theirs
     return True
@@ -264,7 +256,7 @@ def compare(who: str, ours: tuple[Field, ...] | str, theirs: tuple[Field, ...] |
 @needs_hpack
 @settings(max_examples=2000, deadline=None)
 @given(st.lists(blocks, min_size=1, max_size=4))
-def test_any_octets_are_read_as_the_package_hpack_reads_them_or_a_row_says_why_not(drawn: list[bytes]):
+def test_any_octets_are_read_as_the_package_hpack_reads_them_or_there_is_a_reason_not_to(drawn: list[bytes]):
     decoder, package = HpackDecoder(max_list_size=2**24), hpack.Decoder(2**24)
     for block in drawn:
         theirs: tuple[Field, ...] | Exception
@@ -280,7 +272,7 @@ def test_any_octets_are_read_as_the_package_hpack_reads_them_or_a_row_says_why_n
 @needs_nghttp2
 @settings(max_examples=2000, deadline=None)
 @given(st.lists(blocks, min_size=1, max_size=4))
-def test_any_octets_are_read_as_nghttp2_reads_them_or_a_row_says_why_not(drawn: list[bytes]):
+def test_any_octets_are_read_as_nghttp2_reads_them_or_there_is_a_reason_not_to(drawn: list[bytes]):
     decoder, inflater = HpackDecoder(max_list_size=2**24), nghttp2.Inflater()
     for block in drawn:
         theirs: tuple[Field, ...] | Exception
@@ -290,6 +282,20 @@ def test_any_octets_are_read_as_nghttp2_reads_them_or_a_row_says_why_not(drawn: 
             theirs = error
         if not compare("nghttp2", what_is_read(decoder, block), theirs):
             return
+
+
+@needs_hpack
+@pytest.mark.parametrize("entry", known_differences("hpack"), ids=lambda entry: entry.problem)
+def test_known_difference_from_hpack_is_one(entry: Difference):
+    assert entry.explains(str(what_is_read(HpackDecoder(), entry.example)), b"")
+    assert fields_of(hpack.Decoder(), entry.example) == ((b":method", b"GET"),)
+
+
+@needs_nghttp2
+@pytest.mark.parametrize("entry", known_differences("nghttp2"), ids=lambda entry: entry.problem)
+def test_known_difference_from_nghttp2_is_one(entry: Difference):
+    assert entry.explains(str(what_is_read(HpackDecoder(), entry.example)), b"")
+    assert nghttp2.Inflater().decode(entry.example) == ((b":method", b"GET"),)
 
 
 @settings(max_examples=1000, deadline=None)

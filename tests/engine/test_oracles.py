@@ -1,19 +1,20 @@
 """H1Engine against h11 and llhttp (by httptools): the same octets, three independent readers.
 
-Valid responses must be read alike by all. On damaged ones they may part, but only for a reason that stands in a table
-here: a difference that no row explains fails.
+Valid responses must be read alike by all. On damaged ones they may part, but only for a reason that stands in
+known_differences.toml: a difference that no entry explains fails.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpfast import RemoteProtocolError
 
+from ..differences import Difference, is_explained, known_differences
 from .oracles import Verdict, read_by_h11, read_by_llhttp
 from .reading import Outcome, asked, outcome_of, receive_all, response
 from .test_any_split import BROKEN, COMPLETE, UNENDED
@@ -135,59 +136,6 @@ def facts(read: Outcome | Verdict) -> tuple[object, ...]:
 # Damaged responses
 
 
-@dataclass(frozen=True)
-class Row:
-    """A known difference: `problem` matches the stricter reader's complaint, `stream` what it is about."""
-
-    problem: str
-    stream: bytes
-    reason: str
-
-    def explains(self, problem: str, stream: bytes) -> bool:
-        return re.search(self.problem, problem) is not None and re.search(self.stream, stream) is not None
-
-
-FOLD = rb"\n[ \t]"
-CONTROL = rb"[\x00-\x08\x0b-\x1f\x7f]"
-BARE_LF = rb"(?<!\r)\n"
-
-WE_REFUSE_H11_READS = [
-    Row("illegal header line.*control", CONTROL, "h11 lets controls but NUL, CR and LF through (RFC 9110, 5.5)"),
-    Row("illegal header line", FOLD, "h11 unfolds obs-fold, which a client may do (RFC 9112, 5.2)"),
-    Row("Content-Length", FOLD, "obs-fold again: the value's first line is empty"),
-    Row("Transfer-Encoding b", FOLD, "obs-fold again: the value's first line is empty"),
-    Row("illegal status line", CONTROL, "h11 lets controls into the reason phrase (RFC 9112, 4)"),
-    Row("illegal status line", rb"HTTP/(\d\.[2-9]|[02-9]\.\d) ", "h11 reads the versions of any HTTP (RFC 9110, 2.5)"),
-    Row(r"Transfer-Encoding in an HTTP/1\.0", rb"HTTP/1\.0", "h11 reads it; RFC 9112, 6.1 calls the framing faulty"),
-    Row("illegal trailer line.*bare LF", BARE_LF, "h11 takes a bare LF in trailers too; we in heads only"),
-    Row("illegal trailer line", CONTROL + rb"|" + FOLD, "controls and obs-fold as in heads"),
-    Row("incomplete chunked", rb"\r\n\n", "h11 takes a bare LF as the end of the trailers; we wait for CR LF"),
-    Row("illegal end of a chunk's line", rb"\r[^\n]", "h11 takes a bare CR inside a chunk extension (RFC 9112, 7.1.1)"),
-    Row("illegal chunk extension", CONTROL, "h11 takes controls in chunk extensions (RFC 9112, 7.1.1)"),
-]
-H11_REFUSES_WE_READ = [
-    Row("illegal chunk header", rb"[0-9a-fA-F][ \t]+;", "BWS before an extension is for readers to accept (7.1.1)"),
-]
-WE_REFUSE_LLHTTP_READS = [
-    Row("illegal status line", CONTROL, "llhttp lets controls into the reason phrase (RFC 9112, 4)"),
-    Row(r"Transfer-Encoding in an HTTP/1\.0", rb"HTTP/1\.0", "llhttp reads it; RFC 9112, 6.1 calls the framing faulty"),
-    Row("Transfer-Encoding b", rb",", "llhttp takes empty list elements and other codings; we asked for none"),
-]
-LLHTTP_REFUSES_WE_READ = [
-    Row("", BARE_LF, "llhttp takes no bare LF; RFC 9112, 2.2 lets a reader do so, and servers send it"),
-    Row("can't be present with Transfer-Encoding", b"", "we read it as chunked, then close (RFC 9112, 6.3)"),
-    Row(
-        "Content-Length",
-        rb"(?i)content-length(.|\n)*(content-length|,)",
-        "a list of one number is that (RFC 9110, 8.6)",
-    ),
-    Row("chunk size", rb"[0-9a-fA-F][ \t]", "BWS after a chunk's size"),
-    Row("chunk extensions", rb";", "extensions are skipped, not parsed: any octet that is no control"),
-    Row("Data after `Connection: close`", rb"1\d\d", "a 1xx does not end the connection"),
-    Row("^$", rb"(?i)chunked[ \t]+\r?\n", "llhttp does not strip a tab after 'chunked'"),
-]
-
-
 @st.composite
 def damaged_responses(draw: st.DrawFn) -> bytes:
     """A response, or what is known to be none, with up to two octets replaced, inserted or removed."""
@@ -212,33 +160,40 @@ def complaint(stream: bytes) -> str:
     return ""
 
 
-def check(stream: bytes, ours: Outcome, theirs: Verdict, we_refuse: list[Row], they_refuse: list[Row]) -> None:
+def check(oracle: str, stream: bytes, ours: Outcome, theirs: Verdict) -> None:
     if ours.is_complete and theirs.is_complete:
         # h11 makes one field of the same Content-Length twice.
         same = ours.status, ours.reason, ours.body, ours.trailers or ()
         trailers = tuple((name, value.strip(b" \t")) for name, value in theirs.trailers)
         assert same == (theirs.status, theirs.reason, theirs.body, trailers)
-        return
-    if ours.is_complete:
-        problem, rows = theirs.problem or "", they_refuse
+    elif ours.is_complete:
+        problem = theirs.problem or ""
+        assert is_explained(oracle, "them", problem, stream), f"unexplained: {problem!r}"
     elif theirs.is_complete:
-        problem, rows = complaint(stream), we_refuse
-    else:
-        return
-    assert any(row.explains(problem, stream) for row in rows), f"unexplained: {problem!r}"
+        problem = complaint(stream)
+        assert is_explained(oracle, "us", problem, stream), f"unexplained: {problem!r}"
 
 
 @settings(max_examples=1000, deadline=None)
 @given(damaged_responses())
-def test_damaged_response_is_read_as_h11_reads_it_or_a_row_says_why_not(stream: bytes):
-    ours = outcome_of([stream], eof=True)
-
-    check(stream, ours, read_by_h11(stream), WE_REFUSE_H11_READS, H11_REFUSES_WE_READ)
+def test_damaged_response_is_read_as_h11_reads_it_or_there_is_a_reason_not_to(stream: bytes):
+    check("h11", stream, outcome_of([stream], eof=True), read_by_h11(stream))
 
 
 @settings(max_examples=1000, deadline=None)
 @given(damaged_responses())
-def test_damaged_response_is_read_as_llhttp_reads_it_or_a_row_says_why_not(stream: bytes):
-    ours = outcome_of([stream])
+def test_damaged_response_is_read_as_llhttp_reads_it_or_there_is_a_reason_not_to(stream: bytes):
+    check("llhttp", stream, outcome_of([stream]), read_by_llhttp(stream))
 
-    check(stream, ours, read_by_llhttp(stream), WE_REFUSE_LLHTTP_READS, LLHTTP_REFUSES_WE_READ)
+
+EXAMPLES = [*known_differences("h11"), *known_differences("llhttp")]
+
+
+@pytest.mark.parametrize("entry", EXAMPLES, ids=lambda entry: f"{entry.oracle}-{entry.reason:.40}")
+def test_known_difference_is_one(entry: Difference):
+    is_h11 = entry.oracle == "h11"
+    ours = outcome_of([entry.example], eof=is_h11)
+    theirs = read_by_h11(entry.example) if is_h11 else read_by_llhttp(entry.example)
+
+    assert (ours.is_complete, theirs.is_complete) == (entry.refused_by == "them", entry.refused_by == "us")
+    assert entry.explains(complaint(entry.example) if theirs.is_complete else theirs.problem or "", entry.example)

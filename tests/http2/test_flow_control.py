@@ -1,4 +1,4 @@
-"""HTTP/2 of the client, RFC 9113, 5.2 and 6.9: windows of streams and of the connection, both ways."""
+"""HTTP/2 of the client, RFC 9113, 5.2 and 6.9: windows of streams and of the connection, both ways. [H2-01]"""
 
 from __future__ import annotations
 

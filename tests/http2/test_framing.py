@@ -1,4 +1,7 @@
-"""HTTP/2 of the client, RFC 9113, 3 and 4: the preface, the frame's layout and size, field blocks between frames."""
+"""HTTP/2 of the client, RFC 9113, 3 and 4: the preface, the frame's layout and size, field blocks between frames.
+
+[H2-01]
+"""
 
 from __future__ import annotations
 

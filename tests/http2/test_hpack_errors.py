@@ -1,4 +1,7 @@
-"""HTTP/2 of the client, RFC 9113, 4.3, and RFC 7541: field blocks that are wrong or too large, and the table."""
+"""HTTP/2 of the client, RFC 9113, 4.3, and RFC 7541: field blocks that are wrong or too large, and the table.
+
+[H2-01]
+"""
 
 from __future__ import annotations
 

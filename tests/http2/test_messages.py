@@ -1,4 +1,4 @@
-"""HTTP/2 of the client, RFC 9113, 8: responses that are malformed, and those that only look it."""
+"""HTTP/2 of the client, RFC 9113, 8: responses that are malformed, and those that only look it. [H2-01]"""
 
 from __future__ import annotations
 

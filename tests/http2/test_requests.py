@@ -1,4 +1,4 @@
-"""HTTP/2 of the client, RFC 9113, 8.2 to 8.5: the heads of our requests, and the secrets in them."""
+"""HTTP/2 of the client, RFC 9113, 8.2 to 8.5: the heads of our requests, and the secrets in them. [H2-01]"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/2 of the client, RFC 9113, 6.5 to 6.7: SETTINGS, PUSH_PROMISE and PING."""
+"""HTTP/2 of the client, RFC 9113, 6.5 to 6.7: SETTINGS, PUSH_PROMISE and PING. [H2-01]"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/2 of the client, RFC 9113, 5 and 6.1 to 6.4: states and numbers of streams, and the frames on them."""
+"""HTTP/2 of the client, RFC 9113, 5 and 6.1 to 6.4: states and numbers of streams, and the frames on them. [H2-01]"""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ debug: $(VENV)/ready servers
 # COMPAT_ARGS="--sdist FILE" for an sdist of httpx 0.28.1 that is there already.
 compat: build
 	$(PIP) install --quiet --group compat --group interop
-	$(BIN)/python -m pytest -q tests/compat tests/interop
+	$(BIN)/python -m pytest -q tests/compat tests/interop tests/docs
 	$(BIN)/python tests/compat/httpx_suite.py $(COMPAT_ARGS)
 
 # httpfast beside other clients: a table per case, bench/results/latest.json and a chart. BENCH_ARGS="--quick" to try it,

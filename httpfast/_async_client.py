@@ -109,6 +109,8 @@ class AsyncClient(BaseClient):
         TypeError, ValueError, InvalidURL: an argument is not one of those.
     """
 
+    _transport_type = AsyncHTTPTransport
+
     def __init__(
         self,
         *,
@@ -154,20 +156,20 @@ class AsyncClient(BaseClient):
             max_body_bytes=max_body_bytes,
         )
 
-        def make_transport(proxy: ProxyTypes | None) -> AsyncBaseTransport:
-            return AsyncHTTPTransport(
-                verify=verify,
-                cert=cert,
-                trust_env=trust_env,
-                http1=http1,
-                http2=http2,
-                limits=limits,
-                proxy=proxy,
-                http2_keepalive=http2_keepalive,
-                http2_window=http2_window,
-            )
-
-        self._set_transports(transport, mounts, proxy, make_transport)
+        settings: dict[str, Any] = {
+            "verify": verify,
+            "cert": cert,
+            "trust_env": trust_env,
+            "http1": http1,
+            "http2": http2,
+            "limits": limits,
+        }
+        # What subclasses made for httpx do not know is told only where it was said.
+        if http2_keepalive is not None:
+            settings["http2_keepalive"] = http2_keepalive
+        if http2_window != DEFAULT_HTTP2_WINDOW:
+            settings["http2_window"] = http2_window
+        self._set_transports(transport, mounts, proxy, settings)
 
     @classmethod
     def _defined(cls) -> dict[str, Any]:

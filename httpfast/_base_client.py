@@ -90,6 +90,7 @@ class BaseClient:
     """The settings of a client. See `Client` for the arguments."""
 
     _transport: Any
+    _transport_type: type[Any]
 
     def __init__(
         self,
@@ -381,13 +382,13 @@ class BaseClient:
         transport: Any,
         mounts: Mapping[str, Any] | None,
         proxy: ProxyTypes | None,
-        make_transport: Callable[[ProxyTypes | None], Any],
+        settings: Mapping[str, Any],
     ) -> None:
         """Keep what requests go by: a transport, and those that URLs of some pattern have of their own.
 
         Args:
             transport: the caller's own, which environment variables do not change.
-            make_transport: makes one, that goes through a proxy.
+            settings: arguments of those that are made.
 
         Raises:
             ValueError, InvalidURL: a pattern or a proxy is not valid.
@@ -398,12 +399,23 @@ class BaseClient:
             proxies = {"all://": proxy}
         elif self._trust_env and transport is None:
             proxies = environment_proxies()
-        self._transport = make_transport(None) if transport is None else transport
-        mounted = {URLPattern(key): None if one is None else make_transport(one) for key, one in proxies.items()}
+        self._transport = self._init_transport(transport=transport, **settings)
+        mounted = {
+            URLPattern(key): None if one is None else self._init_proxy_transport(one, **settings)
+            for key, one in proxies.items()
+        }
         if mounts is not None:
             mounted.update((URLPattern(key), one) for key, one in mounts.items())
         # What says more goes first.
         self._mounts: dict[URLPattern, Any] = dict(sorted(mounted.items()))
+
+    def _init_transport(self, *, transport: Any = None, **settings: Any) -> Any:
+        """The client's own transport. Subclasses of other people's, such as hishel's, put theirs around it here."""
+        return self._transport_type(**settings) if transport is None else transport
+
+    def _init_proxy_transport(self, proxy: ProxyTypes, **settings: Any) -> Any:
+        """The transport for what goes through a proxy; as `_init_transport`."""
+        return self._transport_type(proxy=proxy, **settings)
 
     def _find_transport(self, url: URL) -> Any:
         """The transport of the first pattern that matches, or the client's own."""

@@ -111,6 +111,8 @@ class Client(BaseClient):
         TypeError, ValueError, InvalidURL: an argument is not one of those.
     """
 
+    _transport_type = HTTPTransport
+
     def __init__(
         self,
         *,
@@ -156,20 +158,20 @@ class Client(BaseClient):
             max_body_bytes=max_body_bytes,
         )
 
-        def make_transport(proxy: ProxyTypes | None) -> BaseTransport:
-            return HTTPTransport(
-                verify=verify,
-                cert=cert,
-                trust_env=trust_env,
-                http1=http1,
-                http2=http2,
-                limits=limits,
-                proxy=proxy,
-                http2_keepalive=http2_keepalive,
-                http2_window=http2_window,
-            )
-
-        self._set_transports(transport, mounts, proxy, make_transport)
+        settings: dict[str, Any] = {
+            "verify": verify,
+            "cert": cert,
+            "trust_env": trust_env,
+            "http1": http1,
+            "http2": http2,
+            "limits": limits,
+        }
+        # What subclasses made for httpx do not know is told only where it was said.
+        if http2_keepalive is not None:
+            settings["http2_keepalive"] = http2_keepalive
+        if http2_window != DEFAULT_HTTP2_WINDOW:
+            settings["http2_window"] = http2_window
+        self._set_transports(transport, mounts, proxy, settings)
 
     @classmethod
     def _defined(cls) -> dict[str, Any]:

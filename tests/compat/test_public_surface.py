@@ -19,6 +19,8 @@ COMMON = sorted((set(httpx.__all__) & set(httpfast.__all__)) - {"__description__
 CLASSES = [name for name in COMMON if inspect.isclass(getattr(httpx, name)) and name != "codes"]
 FUNCTIONS = [name for name in COMMON if inspect.isfunction(getattr(httpx, name))]
 
+_TELEMETRY = "`Client(timings=True)`, `Response.timings`, `Client.pool_stats()`, `httpfast.otel`"
+
 # What differs on purpose: a public name, a member or a parameter -> the row of docs/compatibility.md that
 # says so, by its "What". Nothing else may differ, and all of these have to.
 DIFFERENCES = {
@@ -43,6 +45,15 @@ DIFFERENCES = {
     "AsyncClient.sensitive_headers": "`Client(sensitive_headers=...)`, `AsyncClient(sensitive_headers=...)`",
     "Client.__init__(max_body_bytes)": "`Client(max_body_bytes=...)`, `AsyncClient(max_body_bytes=...)`",
     "AsyncClient.__init__(max_body_bytes)": "`Client(max_body_bytes=...)`, `AsyncClient(max_body_bytes=...)`",
+    "PoolStats": _TELEMETRY,
+    "Timings": _TELEMETRY,
+    "Response.timings": _TELEMETRY,
+    "Client.__init__(timings)": _TELEMETRY,
+    "AsyncClient.__init__(timings)": _TELEMETRY,
+    "Client.pool_stats": _TELEMETRY,
+    "AsyncClient.pool_stats": _TELEMETRY,
+    "HTTPTransport.pool_stats": _TELEMETRY,
+    "AsyncHTTPTransport.pool_stats": _TELEMETRY,
     "Client.__init__(http2_keepalive)": "`http2_keepalive=`, `http2_window=` of clients and transports",
     "Client.__init__(http2_window)": "`http2_keepalive=`, `http2_window=` of clients and transports",
     "AsyncClient.__init__(http2_keepalive)": "`http2_keepalive=`, `http2_window=` of clients and transports",

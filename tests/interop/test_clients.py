@@ -1,4 +1,4 @@
-"""Packages that build on httpx's clients: Starlette's TestClient, httpx-sse and Authlib."""
+"""Packages that build on httpx's clients: Starlette's and FastAPI's TestClient, httpx-sse and Authlib."""
 
 from __future__ import annotations
 
@@ -119,6 +119,27 @@ def test_starlette_test_client_speaks_websocket() -> None:
             socket.receive_text()
 
     assert caught.value.code == 4000
+
+
+@pytest.mark.aliased
+def test_fastapi_test_client_asks_its_app() -> None:
+    needs("fastapi")
+    from fastapi import FastAPI, HTTPException
+    from fastapi.testclient import TestClient
+
+    app = FastAPI()
+
+    @app.post("/items/{number}")
+    def item(number: int, body: dict[str, int], q: str = "none") -> dict[str, Any]:
+        if number == 0:
+            raise HTTPException(404, "no such item")
+        return {"number": number, "body": body, "q": q}
+
+    with TestClient(app, headers={"X-A": "b"}) as client:
+        assert isinstance(client, httpfast.Client)
+        assert client.post("/items/7?q=x", json={"a": 1}).json() == {"number": 7, "body": {"a": 1}, "q": "x"}
+        assert client.post("/items/0", json={}).json() == {"detail": "no such item"}
+        assert client.post("/items/x", json={}).status_code == 422
 
 
 @pytest.mark.aliased

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._exceptions import ProtocolError, ReadError, WriteError
+from .._exceptions import LocalProtocolError, ProtocolError, ReadError, WriteError
 from .._types import ByteStream
 from .tunnels import H1_SCHEMES, by_upgrade
 
@@ -43,7 +43,7 @@ def may_repeat(
         return is_at_hand and http1 and exchange.key[0] in H1_SCHEMES
     if exchange.was_refused:
         return is_at_hand and attempts < (_MAX_GOODBYES if connection.is_draining else _MAX_REFUSALS)
-    if attempts > 1 or exchange.body_sent is None:
+    if attempts > 1 or not is_at_hand or isinstance(error, LocalProtocolError):
         return False
     if connection.is_shared and not connection.is_closed:
         # HTTP/2: it is the stream that the server has ended (RFC 9113, 8.7 names the code that allows it).

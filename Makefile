@@ -125,6 +125,32 @@ scale: build
 bombs: build
 	$(BIN)/python -m tests.bombs
 
+# A parser under libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer: TARGET as in tests/fuzz/targets.py, RUNS
+# executions in all. Needs Linux, Python 3.11 to 3.13 and clang. Builds into build/fuzz and leaves the ordinary build alone.
+.PHONY: fuzz
+TARGET ?= h1
+RUNS ?= 1000000
+FUZZ := build/fuzz
+FUZZ_PYTHON := $(FUZZ)/venv/bin/python
+
+fuzz: $(FUZZ)/built
+	$(FUZZ_PYTHON) -m tests.fuzz $(TARGET) --runs $(RUNS)
+
+$(FUZZ)/ready: pyproject.toml
+	@command -v clang >/dev/null || if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends clang >/dev/null; \
+	else echo "clang is not installed"; exit 1; fi
+	$(PYTHON) -m venv $(FUZZ)/venv
+	$(FUZZ_PYTHON) -m pip --disable-pip-version-check install --quiet --upgrade "pip>=25.1"
+	$(FUZZ_PYTHON) -m pip --disable-pip-version-check install --quiet --group fuzz certifi idna publicsuffixlist
+	$(FUZZ_PYTHON) -m pip --disable-pip-version-check install --quiet "setuptools>=77" "Cython>=3.1,<4"
+	touch $@
+
+$(FUZZ)/built: $(FUZZ)/ready $(SOURCES) $(shell find httpfast -name '*.py') $(wildcard tests/fuzz/native/*.pyx)
+	HTTPFAST_BUILD=fuzz CC=clang $(FUZZ_PYTHON) setup.py -q build --build-base $(FUZZ) --build-lib $(FUZZ)/lib \
+		--build-temp $(FUZZ)/temp
+	touch $@
+
 clean:
 	rm -rf $(VENV) build dist site *.egg-info
 	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

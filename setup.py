@@ -8,6 +8,8 @@ HTTPFAST_BUILD chooses the variant:
   debug      bounds, wraparound, None and overflow checks on, assertions on, no optimisation
   sanitize   debug, with AddressSanitizer and UndefinedBehaviorSanitizer (run with LD_PRELOAD of libasan)
   coverage   debug, with Cython line tracing, for coverage.py's Cython plugin
+  fuzz       Cython's checks, Address- and UndefinedBehaviorSanitizer and libFuzzer's counters, and the drivers of
+             tests/fuzz/native; needs clang, and is built by `python -m tests.fuzz` into build/fuzz
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 SOURCE_ROOT = Path("cext")
-VARIANTS = ("release", "debug", "sanitize", "coverage")
+FUZZ_ROOT = Path("tests/fuzz/native")
+VARIANTS = ("release", "debug", "sanitize", "coverage", "fuzz")
 
 variant = os.environ.get("HTTPFAST_BUILD", "release")
 if variant not in VARIANTS:
@@ -54,28 +57,40 @@ if variant == "sanitize":
     flags = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
     compile_args += [*flags, "-O1"]
     link_args += flags
+if variant == "fuzz":
+    # What this code calls is in the library that is preloaded. Comparisons are not traced: it would take a fifth of the
+    # time, most of it for reference counts; the dictionaries of tests/fuzz say what a parser looks for.
+    compile_args += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-builtin-memcmp"]
+    compile_args += ["-fno-omit-frame-pointer", "-g1", "-O2", "-Wno-unused-function"]
 if variant == "coverage":
     macros += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
 if not checked:
     macros += [("CYTHON_WITHOUT_ASSERTIONS", None)]
 
 
-def extension(source: Path) -> Extension:
+def extension(source: Path, root: Path = SOURCE_ROOT) -> Extension:
     """One compiled module per .pyx, named after its path below the source root."""
-    name = ".".join(source.relative_to(SOURCE_ROOT).with_suffix("").parts)
+    name = ".".join(source.relative_to(root).with_suffix("").parts)
+    # Edges are counted in what is fuzzed, and not in what fuzzes it.
+    is_counted = variant == "fuzz" and root == SOURCE_ROOT
+    coverage_args = ["-fsanitize-coverage=inline-8bit-counters,pc-table"] if is_counted else []
     return Extension(
         name,
         [source.as_posix()],
         define_macros=macros,
         libraries=libraries,
-        extra_compile_args=compile_args,
+        extra_compile_args=[*compile_args, *coverage_args],
         extra_link_args=link_args,
     )
 
 
+extensions = [extension(source) for source in sorted(SOURCE_ROOT.rglob("*.pyx"))]
+if variant == "fuzz":
+    extensions += [extension(source, FUZZ_ROOT) for source in sorted(FUZZ_ROOT.rglob("*.pyx"))]
+
 setup(
     ext_modules=cythonize(
-        [extension(source) for source in sorted(SOURCE_ROOT.rglob("*.pyx"))],
+        extensions,
         include_path=[str(SOURCE_ROOT)],
         compiler_directives=directives,
         # A variant has C files of its own: switching variants must never reuse the other's code.

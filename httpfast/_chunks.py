@@ -71,6 +71,8 @@ class TextDecoder:
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        # What the decoder cannot hold itself; see `_decode_less`.
+        self._unfed = b""
 
     def feed(self, data: bytes) -> str:
         """Return the text that `data` completes."""
@@ -84,16 +86,37 @@ class TextDecoder:
         return text + held.decode(self._encoding, "replace") if held else text
 
     def _decode(self, data: bytes, is_last: bool) -> str:
+        if self._unfed:
+            data, self._unfed = self._unfed + data, b""
+        before = self._decoder.getstate()
         try:
             return self._decoder.decode(data, is_last)
         except UnicodeError:
             # UTF-16 and UTF-32 without a byte order mark: only here an error, bytes.decode() reads them.
             name = codecs.lookup(self._encoding).name
             if name not in ("utf-16", "utf-32"):
-                raise
-            held = self._decoder.getstate()[0]
+                text = self._decode_less(data, before)
+                if text is None:
+                    raise
+                return text
             self._decoder = codecs.getincrementaldecoder(f"{name}-{sys.byteorder[0]}e")(errors="replace")
-            return self._decoder.decode(held + data, is_last)
+            return self._decoder.decode(before[0] + data, is_last)
+
+    def _decode_less(self, data: bytes, before: tuple[bytes, int]) -> str | None:
+        """Decode all but the end of `data`, which waits for more; None if that fails too.
+
+        Python's decoders of ISO 2022 look up to 16 octets ahead for the end of an escape sequence, hold 8, and raise an
+        error in between, whatever is to be done about errors.
+        """
+        for size in range(1, 16):
+            self._decoder.setstate(before)
+            try:
+                text = self._decoder.decode(data[:-size], False)
+            except UnicodeError:
+                continue
+            self._unfed = data[-size:]
+            return text
+        return None
 
 
 class LineDecoder:

@@ -284,6 +284,10 @@ def build(parts: Mapping[str, str | None]) -> UrlParts:
             raise InvalidURL("Relative URLs cannot have a path starting with '//'")
         if not scheme and path.startswith(":"):
             raise InvalidURL("Relative URLs cannot have a path starting with ':'")
+        before, colon, _ = path.partition("/")[0].partition(":")
+        if not scheme and colon and _SCHEME(before):
+            # As text it would be another URL, with a scheme and perhaps a host (RFC 3986, 4.2).
+            raise InvalidURL("Relative URLs cannot have a path whose first segment has a ':'")
     if scheme or has_authority:
         path = remove_dot_segments(path)
 

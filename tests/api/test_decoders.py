@@ -436,6 +436,19 @@ def test_text_is_that_of_decode_at_any_split(encoding, data, size):
     assert text == data.decode(encoding, errors="replace")
 
 
+@pytest.mark.parametrize("encoding", ["iso-2022-jp", "iso-2022-kr", "iso2022_jp_2004"])
+@pytest.mark.parametrize("size", [1, 4, 9, 15, 16, 40])
+def test_escape_sequence_that_does_not_end_is_decoded_as_in_a_whole_body(encoding, size):
+    """Python's incremental decoders raise "pending buffer overflow" for it, which nobody expects of a text."""
+    body = b"a\x1b$" + b"\xee" * 12 + b"b\x1b$" + b"c" * 20 + b"\x1b$Bd\x1b$" + b"e" * 10
+
+    decoder = TextDecoder(encoding)
+    text = [decoder.feed(body[start : start + size]) for start in range(0, len(body), size)]
+
+    assert "".join([*text, decoder.flush()]) == body.decode(encoding, "replace")
+    assert len(decoder._unfed) < 16
+
+
 def test_text_decoder_that_cannot_replace_raises():
     with pytest.raises(UnicodeError):
         TextDecoder("undefined").feed(b"a")

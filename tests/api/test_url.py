@@ -164,6 +164,7 @@ def test_path_that_looks_like_an_authority_reads_back_as_a_path() -> None:
         ({"scheme": "https", "host": "a", "path": "b"}, "For absolute URLs, path must be empty or begin with '/'"),
         ({"path": "//b"}, "Relative URLs cannot have a path starting with '//'"),
         ({"path": ":b"}, "Relative URLs cannot have a path starting with ':'"),
+        ({"path": "a://b"}, "Relative URLs cannot have a path whose first segment has a ':'"),
         ({"path": "a?b"}, "Invalid URL component 'path'"),
         ({"query": b"a#b"}, "Invalid URL component 'query'"),
         ({"scheme": "~"}, "Invalid URL component 'scheme'"),

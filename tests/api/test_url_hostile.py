@@ -249,6 +249,16 @@ def test_hostile_credentials_take_linear_time(character: str) -> None:
     )
 
 
+@pytest.mark.parametrize("reference", ["../a:/.//evil.example", "./a:b", "../a://b"])
+def test_reference_whose_path_would_read_as_a_scheme_is_refused(reference: str) -> None:
+    """RFC 3986, 4.2. Behind a host or a scheme such a path is one."""
+    with pytest.raises(InvalidURL, match="first segment has a ':'"):
+        URL("").join(reference)
+
+    assert URL("http://h/x/y").join(reference).host == "h"
+    assert str(URL("b/c").join("./a:b")) == "b/a:b"
+
+
 @pytest.mark.parametrize("name", ["labels", "a-labels", "idn", "numbers", "brackets"])
 def test_hostile_mount_pattern_takes_linear_time(name: str) -> None:
     """[URL-03]: NO_PROXY and the keys of mounts."""

@@ -62,6 +62,8 @@ cdef class ByteBuffer:
     cdef int append(self, const char* data, Py_ssize_t size) except -1:
         """Copy octets to the end. The first append takes just the room it needs; later ones double it."""
         cdef Py_ssize_t needed = self.filled + size
+        if size == 0:
+            return 0                               # there may be no memory yet, and memcpy takes no NULL
         if needed > self.capacity:
             self.reserve(needed if self.filled == 0 else max(needed, self.capacity * 2))
         memcpy(self.tail(), data, size)

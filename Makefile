@@ -51,9 +51,15 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint cext
 
+# mypy and pyright on the package and on tests/typing; the stubs beside the compiled modules; and whether every type of
+# the public interface is known, for which pyright has to meet the package as a user's program does.
 types: build
+	$(PIP) install --quiet --group types
 	$(BIN)/mypy
 	$(BIN)/stubtest httpfast._cext --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python --project tests/typing
+	$(BIN)/python tests/typing/completeness.py
 
 # The site of docs/, in site/. Every warning is an error. It reads the sources, so that nothing has to be compiled.
 docs: $(VENV)/ready
@@ -151,6 +157,31 @@ $(FUZZ)/built: $(FUZZ)/ready $(SOURCES) $(shell find httpfast -name '*.py') $(wi
 		--build-temp $(FUZZ)/temp
 	touch $@
 
+.PHONY: test-all wheel-check start-bars hooks
+
+# The linters before each commit, as .pre-commit-config.yaml says; and now once on every file.
+hooks: $(VENV)/ready
+	$(PIP) install --quiet --group hooks
+	$(BIN)/pre-commit install
+	$(BIN)/pre-commit run --all-files
+
+# Import and making a client beside httpx's, in processor time of fresh interpreters: fails when a bar is missed.
+start-bars: build
+	@$(BIN)/python -c "import httpx" 2>/dev/null || $(PIP) install --quiet httpx
+	$(BIN)/python -m bench.start_bars
+
+# The suite on each supported interpreter that is found, from a wheel installed in a fresh environment: see noxfile.py.
+# NOX_ARGS="-p 3.13 -- tests/engine -x" for one interpreter, and arguments of pytest.
+test-all: $(VENV)/ready servers
+	$(PIP) install --quiet --group nox
+	$(BIN)/nox -s tests $(NOX_ARGS)
+
+# For each of them the wheel by itself: what auditwheel says of it, and whether it imports and fetches with nothing else
+# installed. NOX_ARGS="-p 3.11" for one interpreter.
+wheel-check: $(VENV)/ready
+	$(PIP) install --quiet --group nox
+	$(BIN)/nox -s wheel $(NOX_ARGS)
+
 clean:
-	rm -rf $(VENV) build dist site *.egg-info
+	rm -rf $(VENV) .nox build dist site *.egg-info
 	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

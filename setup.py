@@ -51,7 +51,8 @@ if sys.platform == "win32":
     compile_args += ["/Od"] if checked else ["/O2"]
 else:
     libraries = []
-    compile_args += ["-O0", "-g", "-UNDEBUG"] if checked else ["-O3"]
+    # Many Pythons were built with -g, and would build so: larger wheels, with the builder's paths in them.
+    compile_args += ["-O0", "-g", "-UNDEBUG"] if checked else ["-O3", "-g0"]
     compile_args += ["-Wno-unreachable-code", "-fno-strict-aliasing"]
 if variant == "sanitize":
     flags = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]

@@ -174,15 +174,20 @@ for _name in set(__all__).difference(_LAZY):
     _object = globals()[_name]
     if hasattr(_object, "__module__") and not isinstance(_object, str):
         _object.__module__ = "httpfast"
-del TYPE_CHECKING, _name, _object
+del _name, _object  # pyright: ignore[reportPossiblyUnboundVariable]
+
+# Type checkers would take any name for one of the package's if they saw this.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        value.__module__ = __name__
+        globals()[name] = value
+        return value
 
 
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-    value.__module__ = __name__
-    globals()[name] = value
-    return value
+del TYPE_CHECKING

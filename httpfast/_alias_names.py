@@ -13,7 +13,7 @@ from . import _chunks, _exceptions
 from ._types import AsyncByteStream, SyncByteStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 
 __all__ = [
     "AsyncResponseStream",
@@ -85,7 +85,7 @@ class TextChunker(_Chunker[str]):
 
 
 @contextmanager
-def map_httpcore_exceptions() -> Iterator[None]:
+def map_httpcore_exceptions() -> Generator[None]:
     """Raise httpcore's errors as ours of the same name, and others as they are."""
     try:
         yield

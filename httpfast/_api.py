@@ -16,7 +16,7 @@ from ._defaults import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Generator
     from typing import Any, TypeVar
 
     from ._response import Response
@@ -126,7 +126,7 @@ def stream(
     follow_redirects: RedirectTypes = False,
     verify: ssl.SSLContext | str | bool = True,
     trust_env: bool = True,
-) -> Iterator[Response]:
+) -> Generator[Response]:
     """As `request`, but for use in a `with` statement: the body has not been read when it begins."""
     with (
         Client(cookies=cookies, proxy=proxy, verify=verify, timeout=timeout, trust_env=trust_env) as client,
@@ -428,7 +428,7 @@ def websocket(
     queue_size: int = DEFAULT_QUEUE_SIZE,
     keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
-) -> Iterator[WebSocketSession]:
+) -> Generator[WebSocketSession]:
     """Open a WebSocket, for use in a `with` statement, at whose end it is closed. Beyond httpx.
 
     Args:

@@ -32,7 +32,7 @@ from ._types import AsyncByteStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Any, Self
@@ -739,7 +739,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
         max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
-    ) -> AsyncIterator[EventSource]:
+    ) -> AsyncGenerator[EventSource]:
         """Open a stream of server-sent events, for use in a `async with` statement. See `EventSource`. Beyond httpx.
 
         Args:

@@ -118,7 +118,7 @@ class BaseClient:
         self.headers = Headers(headers)
         self._cookies = Cookies(cookies)
         self._timeout = Timeout(timeout)
-        self.follow_redirects = follow_redirects
+        self.follow_redirects: RedirectTypes = follow_redirects
         self.max_redirects = max_redirects
         self.event_hooks = {} if event_hooks is None else event_hooks
         self._trust_env = trust_env
@@ -340,7 +340,7 @@ class BaseClient:
 
     def _merge_url(self, url: URLTypes) -> URL:
         """An absolute URL as it is; a relative one appended to `base_url`."""
-        merge_url = _parse_cached(url) if url.__class__ is str else URL(url)
+        merge_url = _parse_cached(url) if url.__class__ is str else URL(url)  # pyright: ignore[reportArgumentType]
         if not merge_url.is_relative_url:
             return merge_url
         merged: bytes = self.base_url.raw_path + merge_url.raw_path.lstrip(b"/")
@@ -439,7 +439,7 @@ class BaseClient:
         if auth is None:
             return None
         if isinstance(auth, tuple):
-            return BasicAuth(username=auth[0], password=auth[1])
+            return BasicAuth(username=auth[0], password=auth[1])  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(auth, Auth):
             return auth
         if callable(auth):

@@ -44,7 +44,7 @@ class Chunker(Generic[AnyStr]):
         size = self._size
         if self._held_size < size:
             return
-        whole = data[:0].join(self._held)
+        whole = data[:0].join(self._held)  # pyright: ignore[reportArgumentType]
         end = len(whole) - len(whole) % size
         self._held = [whole[end:]]
         self._held_size = len(whole) - end
@@ -54,7 +54,7 @@ class Chunker(Generic[AnyStr]):
     def flush(self) -> Iterator[AnyStr]:
         """Yield what is left, if anything is."""
         if self._held_size:
-            yield self._held[0][:0].join(self._held)
+            yield self._held[0][:0].join(self._held)  # pyright: ignore[reportArgumentType]
             self._held, self._held_size = [], 0
 
 

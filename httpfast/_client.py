@@ -33,7 +33,7 @@ from ._types import SyncByteStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Any, Self
@@ -739,7 +739,7 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
         max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
-    ) -> Iterator[EventSource]:
+    ) -> Generator[EventSource]:
         """Open a stream of server-sent events, for use in a `with` statement. See `EventSource`. Beyond httpx.
 
         Args:

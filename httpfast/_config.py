@@ -185,7 +185,7 @@ class Proxy:
 
         self.url = url
         self.auth = auth
-        self.headers = Headers(headers)
+        self.headers: Headers = Headers(headers)
         self.ssl_context = ssl_context
 
     @property

@@ -86,8 +86,9 @@ class AsyncIteratorByteStream(AsyncByteStream):
         if self._is_stream_consumed and hasattr(self._stream, "__anext__"):
             raise StreamConsumed()
         self._is_stream_consumed = True
-        if hasattr(self._stream, "aread"):
-            while chunk := await self._stream.aread(self.CHUNK_SIZE):
+        aread: Any = getattr(self._stream, "aread", None)
+        if aread is not None:
+            while chunk := await aread(self.CHUNK_SIZE):
                 yield chunk
             return
         iterator = self._stream.__aiter__()
@@ -243,7 +244,7 @@ def parse_json(content: bytes, **kwargs: Any) -> Any:
             value, end = _raw_decode(text)
         except ValueError:
             # json.loads knows best why.
-            text, end = "", -1
+            text, value, end = "", None, -1
         if end == len(text):
             return value
     return json.loads(content, **kwargs)
@@ -267,16 +268,16 @@ def _encode_content(
         return {"Content-Length": str(length)}, IteratorByteStream(content)
     if isinstance(content, AsyncIterable):
         return {"Transfer-Encoding": "chunked"}, AsyncIteratorByteStream(content)
-    raise TypeError(f"Unexpected type for 'content', {type(content)!r}")
+    raise TypeError(f"Unexpected type for 'content', {type(content)!r}")  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _encode_form(data: RequestData) -> tuple[dict[str, str], ByteStream]:
     from urllib.parse import urlencode
 
     fields = [
-        (name, item if isinstance(item, bytes) else primitive_to_str(item))
+        (name, item if isinstance(item, bytes) else primitive_to_str(item))  # pyright: ignore[reportUnknownArgumentType]
         for name, value in data.items()
-        for item in (value if isinstance(value, (list, tuple)) else (value,))
+        for item in (value if isinstance(value, (list, tuple)) else (value,))  # pyright: ignore[reportUnknownVariableType]
     ]
     return _typed(urlencode(fields).encode("ascii"), "application/x-www-form-urlencoded")
 

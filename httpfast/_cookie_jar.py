@@ -117,7 +117,7 @@ class ResponseAdapter:
 
 def accepted_lines(lines: list[str]) -> list[str]:
     """Return the Set-Cookie lines that a user agent heeds (RFC 6265bis, 5.6), in the form that cannot be misread."""
-    accepted = []
+    accepted: list[str] = []
     for line in lines[:MAX_LINES]:
         if len(line) > MAX_LINE_BYTES or _CONTROL(line) is not None:
             continue
@@ -269,7 +269,7 @@ class StrictJar(CookieJar):
             cookie: Cookie | None = super()._cookie_from_cookie_tuple(attributes, request)  # type: ignore[misc]
         finally:
             self._now = now
-        return cookie
+        return cookie  # pyright: ignore[reportUnknownVariableType]
 
     def _secure_by_name(self) -> dict[str, list[Cookie]]:
         by_name: dict[str, list[Cookie]] = {}
@@ -279,10 +279,12 @@ class StrictJar(CookieJar):
         return by_name
 
     def _cookies_for_request(self, request: UrllibRequest) -> list[Cookie]:
-        cookies: list[Cookie] = super()._cookies_for_request(request)  # type: ignore[misc]
+        return self._those_with_room(super()._cookies_for_request(request))  # type: ignore[misc]
+
+    def _those_with_room(self, cookies: list[Cookie]) -> list[Cookie]:
         # The order in which they are sent (RFC 6265bis, 5.8.3).
         cookies.sort(key=lambda cookie: -len(cookie.path))
-        chosen = []
+        chosen: list[Cookie] = []
         room = MAX_FIELD_BYTES
         for cookie in cookies:
             if not isinstance(cookie, UserCookie):

@@ -105,7 +105,7 @@ class GzipDecoder(Decoder):
         self._member: Any = None
         self._has_ended_member = False
         # What follows a member, while too short to tell another member from other bytes.
-        self._held = b""
+        self._held: bytes = b""
         self._ignores_rest = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
@@ -121,7 +121,7 @@ class GzipDecoder(Decoder):
                 self._member = None
                 self._has_ended_member = True
 
-    def _open_member(self, data: bytes | memoryview) -> bytes | memoryview:
+    def _open_member(self, data: bytes | memoryview[int]) -> bytes | memoryview[int]:
         """Start a member where `data` begins with one, and return the bytes to feed to it."""
         import zlib
 
@@ -179,7 +179,7 @@ class DeflateDecoder(Decoder):
                 return
             self._open(data)
         for part in slices(data):
-            if self._inflater.eof:
+            if self._inflater.eof:  # pyright: ignore[reportOptionalMemberAccess]
                 return
             yield from _inflate("deflate", self._inflater, part)
 

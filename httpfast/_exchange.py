@@ -140,7 +140,8 @@ def _follow(
         if response is None:
             for hook in hooks["request"]:
                 yield HOOK, hook, request
-            response = yield SEND, request, None
+            received: Response = yield SEND, request, None
+            response = received
         try:
             for hook in hooks["response"]:
                 yield HOOK, hook, response

@@ -63,11 +63,11 @@ def _encode_value(value: str | bytes, encoding: str) -> bytes:
 
 
 def _encode_fields(pairs: Iterable[tuple[str | bytes, str | bytes]], encoding: str) -> Fields:
-    fields = []
+    fields: list[tuple[bytes, bytes, bytes]] = []
     for name, value in pairs:
         raw_name = name if name.__class__ is bytes else _encode_name(name, encoding)
         raw_value = value if value.__class__ is bytes else _encode_value(value, encoding)
-        fields.append((raw_name, raw_name.lower(), raw_value))
+        fields.append((raw_name, raw_name.lower(), raw_value))  # pyright: ignore[reportArgumentType]
     return tuple(fields)
 
 
@@ -199,7 +199,7 @@ class Headers(MutableMapping[str, str]):
         lower_name = self._lookup_name(key)
         # An ASCII value reads the same in each of the detected encodings, so mostly nothing needs detecting.
         explicit = self._encoding
-        values = []
+        values: list[str] = []
         for _, name, value in self._fields:
             if name == lower_name:
                 encoding = explicit or ("ascii" if value.isascii() else self.encoding)
@@ -211,7 +211,7 @@ class Headers(MutableMapping[str, str]):
     def _lookup_name(self, key: str) -> bytes | None:
         """Return the octets of a lower-case name to look for; None for one that no field here can have."""
         if isinstance(key, bytes):
-            return key.lower()
+            return key.lower()  # pyright: ignore[reportReturnType]
         try:
             return key.lower().encode(self._encoding or ("ascii" if key.isascii() else self.encoding))
         except UnicodeEncodeError:

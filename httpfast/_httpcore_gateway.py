@@ -279,12 +279,12 @@ class _ShownPool:
         proxy = transport._route.proxy
         if proxy is not None:
             pool = _Unopened() if pool is None else pool
-            pool.__class__ = self._shown_kind(type(pool), _proxy_pool(self._core, self._prefix, proxy))
+            pool.__class__ = self._shown_kind(type(pool), _proxy_pool(self._core, self._prefix, proxy))  # pyright: ignore[reportUnknownArgumentType]
             pool._proxy_url = _proxy_url(self._core, proxy)
             pool._proxy_headers = [(name, value) for name, _, value in proxy._fields]
         transport.__dict__["_pool"] = pool
 
-    def _shown_kind(self, ours: type, theirs: type) -> type:
+    def _shown_kind(self, ours: type[Any], theirs: type[Any]) -> type[Any]:
         """A subclass of a pool's class whose instances are instances of the core's class too, to those who ask."""
         shown = self._shown.get((ours, theirs))
         if shown is None:

@@ -159,8 +159,8 @@ def _package_of(request: Any) -> Any:
     Raises:
         TypeError: there is none.
     """
-    kind = type(request)
-    package = _packages.get(kind)
+    kind = type(request)  # pyright: ignore[reportUnknownVariableType]
+    package = _packages.get(kind)  # pyright: ignore[reportUnknownArgumentType]
     if package is None:
         for base in kind.__mro__:
             package = sys.modules.get(base.__module__.partition(".")[0])

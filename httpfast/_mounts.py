@@ -241,7 +241,7 @@ def _has_no_variable(variables: Mapping[str, str]) -> bool:
 def _read_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the values by what precedes "_proxy" in the variables' names."""
     is_cgi = "REQUEST_METHOD" in variables
-    found = {}
+    found: dict[str, str] = {}
     for name in _VARIABLES:
         value = None
         if not (is_cgi and name == "http_proxy" and _NAMES_HAVE_NO_CASE):

@@ -59,9 +59,9 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
         self.boundary = boundary
         self.content_type = f"multipart/form-data; boundary={boundary.decode('ascii')}"
         self.fields: list[_DataPart | _FilePart] = [
-            _DataPart(name, item)
+            _DataPart(name, item)  # pyright: ignore[reportUnknownArgumentType]
             for name, value in data.items()
-            for item in (value if isinstance(value, (list, tuple)) else (value,))
+            for item in (value if isinstance(value, (list, tuple)) else (value,))  # pyright: ignore[reportUnknownVariableType]
         ]
         pairs = files.items() if isinstance(files, Mapping) else files
         self.fields.extend(_FilePart(name, file) for name, file in pairs)

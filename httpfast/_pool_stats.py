@@ -32,7 +32,7 @@ class PoolStats:
     active: int = 0
     requests: int = 0
     waiting: int = 0
-    origins: dict[str, PoolStats] = field(default_factory=dict)
+    origins: dict[str, PoolStats] = field(default_factory=lambda: dict[str, PoolStats]())
 
     @property
     def connections(self) -> int:

@@ -1,5 +1,8 @@
 """The query of a URL as names and values: application/x-www-form-urlencoded (WHATWG URL, 5)."""
 
+# Arguments are told apart at run time, whatever their types say: pyright knows nothing of what is in them then.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView

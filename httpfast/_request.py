@@ -144,7 +144,7 @@ class Request:
             self.url = URL(url, params=params)
         else:
             # A URL never changes, so it can be shared.
-            self.url = url if url.__class__ is URL else URL(url)
+            self.url = url if url.__class__ is URL else URL(url)  # pyright: ignore[reportAttributeAccessIssue]
         self.headers = Headers(headers)
         if extensions is not None:
             self.extensions = dict(extensions)

@@ -123,12 +123,12 @@ class Response(ResponseBody):
         self.next_request = None
         self.extensions = {} if extensions is None else dict(extensions)
         self.history = [] if history is None else list(history)
-        self.is_closed = False
+        self.is_closed: bool = False
         self.is_stream_consumed = False
         self.default_encoding = default_encoding
         if stream is not None:
             # What a transport received has the fields that it has.
-            self.stream = stream
+            self.stream: SyncByteStream | AsyncByteStream = stream
             return
 
         fields, stream = encode_response(content, text, html, json)

@@ -42,7 +42,7 @@ def charset_of(content_type: str) -> str | None:
 
 
 def links_of(value: str) -> list[dict[str, str]]:
-    links = []
+    links: list[dict[str, str]] = []
     value = value.strip(" '\"")
     for part in re.split(", *<", value) if value else ():
         target, _, parameters = part.partition(";")

@@ -77,12 +77,15 @@ class ByteStream(AsyncByteStream, SyncByteStream):
         yield self._stream
 
 
-def __getattr__(name: str) -> Any:
-    if not name.startswith("_"):
-        from . import _type_aliases
+# Type checkers would take any name for one of this module's if they saw this.
+if not TYPE_CHECKING:
 
-        if name in _type_aliases.__all__:
-            alias = getattr(_type_aliases, name)
-            globals()[name] = alias
-            return alias
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if not name.startswith("_"):
+            from . import _type_aliases
+
+            if name in _type_aliases.__all__:
+                alias = getattr(_type_aliases, name)
+                globals()[name] = alias
+                return alias
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

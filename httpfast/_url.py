@@ -190,7 +190,7 @@ class URL:
         from collections import namedtuple
 
         warnings.warn("URL.raw is deprecated.", stacklevel=2)
-        RawURL = namedtuple("RawURL", ["raw_scheme", "raw_host", "port", "raw_path"])
+        RawURL = namedtuple("RawURL", ["raw_scheme", "raw_host", "port", "raw_path"])  # pyright: ignore[reportUntypedNamedTuple]
         return RawURL(self.raw_scheme, self.raw_host, self.port, self.raw_path)
 
     @_once
@@ -365,7 +365,7 @@ def _to_unicode(host: str) -> str:
 
     import idna
 
-    labels = []
+    labels: list[str] = []
     for label in host.split("."):
         try:
             labels.append(idna.decode(label) if label.startswith("xn--") and len(label) <= 63 else label)
@@ -382,7 +382,7 @@ _PARSED_DROPPED = 64
 _PARSED_MAX_LENGTH = 2_048
 
 
-def _parse_cached(text: str) -> URL:
+def _parse_cached(text: str) -> URL:  # pyright: ignore[reportUnusedFunction]
     """Return the URL of `text`, the same object each time while it is among the last 1,024 or so.
 
     Raises:

@@ -270,7 +270,7 @@ class _Finder(MetaPathFinder):
         return None
 
 
-def _main(arguments: list[str]) -> int:
+def _main(arguments: list[str]) -> int:  # pyright: ignore[reportUnusedFunction]
     """Run a program or a module as `python` does, with the alias made. Returns the exit status of a wrong call."""
     import runpy
 

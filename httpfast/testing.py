@@ -287,8 +287,9 @@ class _Matcher:
         self._url = URL(url) if isinstance(url, str) else url
         self._shown_url = self._url
         self._params: list[tuple[str, str]] | None = None
-        if matchers.get("match_params") is not None:
-            self._params = sorted(QueryParams(matchers["match_params"]).multi_items())
+        params = matchers.get("match_params")
+        if params is not None:
+            self._params = sorted(QueryParams(params).multi_items())
             if isinstance(self._url, URL) and self._url.query:
                 raise ValueError("Give the query in url or in match_params, not in both")
         elif isinstance(self._url, URL):

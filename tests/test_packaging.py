@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
+import tomllib
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -84,10 +88,75 @@ def test_sdist_holds_what_builds_and_tests_the_package_and_no_build_output(sdist
         "LICENSE",
         "cext/httpfast/_cext/h1.pyx",
         "cext/httpfast/_cext/h1.pxd",
+        "Makefile",
+        "mkdocs.yml",
+        "noxfile.py",
+        "tests/typing/pyrightconfig.json",
+        "tests/typing/stubtest-allowlist.txt",
     ]
 
     assert [name for name in needed if name not in sdist_names] == []
     assert [name for name in sdist_names if name.endswith((".c", ".so", ".pyd", ".pyc"))] == []
+
+
+@pytest.mark.timeout(600)
+def test_wheel_names_its_licence_extras_and_command(distributions: Path) -> None:
+    [wheel] = distributions.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        information = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        folder = information.rpartition("/")[0]
+        metadata = message_from_bytes(archive.read(information))
+        commands = archive.read(f"{folder}/entry_points.txt").decode()
+        licence = archive.read(f"{folder}/licenses/LICENSE")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert metadata["License-Expression"] == "BSD-3-Clause"
+    assert metadata.get_all("License-File") == ["LICENSE"]
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert set(metadata.get_all("Provides-Extra", [])) == set(project["optional-dependencies"])
+    assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+    assert commands.split() == ["[console_scripts]", "httpfast", "=", "httpfast:main"]
+
+
+@pytest.mark.timeout(600)
+def test_distributions_are_what_the_index_takes_and_shows(distributions: Path) -> None:
+    pytest.importorskip("twine", reason="the package 'twine' is not installed")
+    files = [str(path) for path in distributions.iterdir()]
+
+    command = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2, done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_distributions_hold_no_path_of_the_tree_that_built_them_and_no_key(distributions: Path) -> None:
+    [wheel], [sdist] = distributions.glob("*.whl"), distributions.glob("*.tar.gz")
+    contents: dict[str, bytes] = {}
+    with zipfile.ZipFile(wheel) as archive:
+        contents |= {name: archive.read(name) for name in archive.namelist()}
+    with tarfile.open(sdist) as tar:
+        for member in tar.getmembers():
+            if (file := tar.extractfile(member)) is not None:
+                contents[member.name] = file.read()
+    # pip and build compile below the folder for temporary files, which is where this tree is too.
+    folders = [os.fsencode(str(folder)) for folder in (ROOT, distributions, Path(tempfile.gettempdir()) / "build-via")]
+
+    assert [name for name, content in contents.items() if any(folder in content for folder in folders)] == []
+    assert [name for name in contents if name.endswith((".pem", ".key", ".p12", ".env", ".netrc", ".pypirc"))] == []
+    assert [name for name, content in contents.items() if b"PRIVATE KEY-----\nMI" in content] == []
+
+
+def test_hooks_before_a_commit_are_the_linters_of_the_makefile() -> None:
+    lint = (ROOT / "Makefile").read_text("utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+
+    for tool in ("ruff check", "ruff format", "cython-lint"):
+        assert f"$(BIN)/{tool}" in lint or f':$$PATH" {tool}' in lint
+        assert f".venv/bin/{tool}" in hooks or f':$PATH" {tool}' in hooks
 
 
 def test_wheels_workflow_is_the_file_at_the_top() -> None:

@@ -74,7 +74,7 @@ def fetch(options: Options, terminal: Terminal) -> bool:
 
 def _load_drivers() -> None:
     """Import what a first request imports: it would pass for a wait."""
-    from .._transports import pull, traced  # noqa: F401
+    from .._transports import pull, traced  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 
 def _tell_timings(timeline: Timeline, terminal: Terminal) -> None:

@@ -49,8 +49,8 @@ class LoadResult:
     """
 
     latencies: array[float] = field(default_factory=lambda: array("d"))
-    statuses: Counter[int] = field(default_factory=Counter)
-    failures: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter[int])
+    failures: Counter[str] = field(default_factory=Counter[str])
     octets: int = 0
     seconds: float = 0.0
 

@@ -22,7 +22,7 @@ from .text import visible, visible_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from typing import BinaryIO, TextIO
 
 __all__ = ["FILE_FAILURE", "OutputError", "Terminal", "writing"]
@@ -84,7 +84,7 @@ class Terminal:
             return cls(err, err, stdout.buffer)
         if hasattr(stdout, "reconfigure"):
             # A character that the terminal's encoding does not have is no reason to show nothing.
-            stdout.reconfigure(errors="backslashreplace")
+            stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         return cls(_console(stdout), err)
 
     @property
@@ -144,7 +144,7 @@ class Terminal:
 
 
 @contextmanager
-def writing(name: str) -> Iterator[None]:
+def writing(name: str) -> Generator[None]:
     """Raises OutputError for the system's errors in the block."""
     try:
         yield

@@ -19,7 +19,7 @@ from .text import visible_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from typing import Any
 
     from .._url import URL
@@ -80,7 +80,7 @@ class Hop:
     method: str = ""
     url: str = ""
     status: int = 0
-    phases: list[Phase] = field(default_factory=list)
+    phases: list[Phase] = field(default_factory=list[Phase])
 
     @property
     def end(self) -> float:
@@ -107,7 +107,7 @@ class Timeline:
         self.hops = [Hop(self._now(), method, _shown(url))]
 
     @contextmanager
-    def pause(self) -> Iterator[None]:
+    def pause(self) -> Generator[None]:
         """Let the time that the block takes, to tell about an event, not count."""
         began = self._clock()
         try:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
         looked_up: float | None
 
-        async def read(self, max_bytes: int, ends: float) -> bytes:
+        async def read(self, max_bytes: int, ends: float) -> bytes:  # pyright: ignore[reportReturnType]
             """At least one octet; b"" at the end of the stream."""
 
         async def write(self, data: bytes, ends: float) -> None:
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         async def secure(self, context: ssl.SSLContext, name: str, ends: float) -> None:
             """Put TLS on top, as the client."""
 
-        async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> _MadeConnection:
+        async def open(self, context: ssl.SSLContext | None, name: str, ends: float) -> _MadeConnection:  # pyright: ignore[reportReturnType]
             """The connection that this stream becomes, over one more layer of TLS if there is a context."""
 
         def close(self) -> None:
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     class Network(Protocol[_MadeConnection]):
         """How a driver connects, and waits."""
 
-        async def connect(self, route: Route, host: str, port: int, ends: float) -> Stream[_MadeConnection]:
+        async def connect(self, route: Route, host: str, port: int, ends: float) -> Stream[_MadeConnection]:  # pyright: ignore[reportReturnType]
             """The first of the host's addresses that accepts (RFC 8305). Raises OSError."""
 
         async def sleep(self, seconds: float) -> None:
@@ -350,7 +350,7 @@ def open_socket(info: AddressInfo, route: Route) -> socket.socket:
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option in route.socket_options:
-            sock.setsockopt(*option)
+            sock.setsockopt(*option)  # pyright: ignore[reportCallIssue, reportArgumentType]
         if route.local_address is not None:
             sock.bind((route.local_address, 0))
     except BaseException:

@@ -55,6 +55,7 @@ expect_large_blocks()
 
 # Connections in a row, for one request, on which the server says goodbye before it has come: as one that restarts does.
 _MAX_DISMISSALS = 3
+_CLOSED_AT_ONCE = "The connection was closed as soon as it was made"
 
 
 def new_state(limits: Limits, *, late_binding: bool, multiplex: bool = False) -> PoolState:
@@ -284,10 +285,12 @@ class AsyncPool:
                 claim.deadline,
                 claim.trace or dial_trace(),
             )
-            if not (connection.is_closed and connection.was_dismissed):
+            if not connection.is_closed:
                 break
-        if connection.is_closed:
-            raise ConnectError("The connection was closed as soon as it was made")
+            if not connection.was_dismissed:
+                raise ConnectError(_CLOSED_AT_ONCE)
+        else:
+            raise ConnectError(_CLOSED_AT_ONCE)
         self._open.add(connection)
         self.state.adopt(connection, attempt.origin)
         turn = self.state.arrive(connection, monotonic())

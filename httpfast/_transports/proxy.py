@@ -185,7 +185,7 @@ class ProxyRoute:
         machine = socks5.SOCKS5Connection()
 
         async def ask(request: Any, reply: Callable[[Stream[Any], float], Awaitable[bytes]]) -> Any:
-            machine.send(request)
+            machine.send(request)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
             await stream.write(machine.data_to_send(), ends)
             return machine.receive_data(await reply(stream, ends))
 
@@ -201,7 +201,7 @@ class ProxyRoute:
                 if not (await ask(login, _read_socks5_choice)).success:
                     raise ProxyError("Invalid username/password")
             command = socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, (host, port))
-            machine.send(command)
+            machine.send(command)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
             await stream.write(machine.data_to_send(), ends)
         except (ProtocolError, SOCKSError) as error:
             raise ProxyError(f"The SOCKS5 proxy's answer is malformed: {error}") from error
@@ -261,7 +261,7 @@ async def _read_socks5_reply(stream: Stream[Any], ends: float) -> None:
 
 def _require_socksio() -> None:
     try:
-        import socksio.socks5  # noqa: F401
+        import socksio.socks5  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
         raise ImportError(
             "Using SOCKS proxy, but the 'socksio' package is not installed. "

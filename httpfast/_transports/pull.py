@@ -138,7 +138,10 @@ def _wrap(sock: AnySocket, context: ssl.SSLContext, name: str, ends: float) -> s
     try:
         # The new object takes the descriptor over. The handshake is the caller's: whatever ends it closes that one.
         return context.wrap_socket(
-            sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            sock,  # pyright: ignore[reportArgumentType]
+            server_hostname=name,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
         )
     except BaseException as error:
         _close_half_made(error)
@@ -251,7 +254,7 @@ def _race(addresses: list[AddressInfo], route: Route, ends: float) -> socket.soc
                     if code == 0:
                         return sock  # type: ignore[return-value]
                     sock.close()  # type: ignore[union-attr]
-                    errors.append(_os_error(code))
+                    errors.append(_os_error(code))  # pyright: ignore[reportUnknownArgumentType]
         finally:
             for key in list(selector.get_map().values()):
                 key.fileobj.close()  # type: ignore[union-attr]

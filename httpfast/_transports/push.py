@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncNetwork", "AsyncStream", "Connection", "transport_info"]
 
 
-class Connection(H1Connection, asyncio.BufferedProtocol):
+class Connection(H1Connection, asyncio.BufferedProtocol):  # pyright: ignore[reportIncompatibleMethodOverride]
     """H1Connection as event loops know it: they ask for this base class before they use `get_buffer`."""
 
     __slots__ = ()
@@ -251,7 +251,7 @@ def _mend(transport: Any) -> None:
     CPython before 3.11.8 and 3.12.2 then calls a method with an argument that it does not take (gh-113214).
     """
     if sslproto.SSLProtocol._abort.__code__.co_argcount == 1:
-        transport._force_close = lambda error: transport.abort()
+        transport._force_close = lambda error: transport.abort()  # pyright: ignore[reportUnknownLambdaType]
 
 
 class AsyncNetwork:

@@ -26,7 +26,7 @@ __all__ = ["Negotiator", "SharedConnection"]
 _EARLY_BYTES = 16384
 
 
-class SharedConnection(H2Connection, asyncio.BufferedProtocol):
+class SharedConnection(H2Connection, asyncio.BufferedProtocol):  # pyright: ignore[reportIncompatibleMethodOverride]
     """H2Connection as event loops know it."""
 
     __slots__ = ()

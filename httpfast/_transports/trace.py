@@ -166,9 +166,11 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple) and value and isinstance(value[-1], list):
         from .._headers import SENSITIVE_FIELDS
 
+        before: tuple[Any, ...] = value[:-1]  # pyright: ignore[reportUnknownVariableType]
+        received: list[tuple[bytes, bytes]] = value[-1]  # pyright: ignore[reportUnknownVariableType]
         fields = [
             (field, b"[secure]" if field.lower().decode("latin-1") in SENSITIVE_FIELDS else content)
-            for field, content in value[-1]
+            for field, content in received
         ]
-        return repr((*value[:-1], fields))
-    return repr(value)
+        return repr((*before, fields))
+    return repr(value)  # pyright: ignore[reportUnknownArgumentType]

@@ -18,7 +18,7 @@ from .tls_layer import TLSLayer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from typing import Any, TypeVar
 
     from .pull_trio import AnyConnection, TrioPool
@@ -163,7 +163,7 @@ class TrioStream:
 
 
 @contextmanager
-def until(ends: float) -> Iterator[None]:
+def until(ends: float) -> Generator[None]:
     """A limit in monotonic seconds. Raises TimeoutError."""
     if ends == NEVER:
         yield
@@ -175,7 +175,7 @@ def until(ends: float) -> Iterator[None]:
 
 
 @contextmanager
-def errors_of_the_system() -> Iterator[None]:
+def errors_of_the_system() -> Generator[None]:
     """Trio's own exceptions as the OSErrors that they come from."""
     try:
         yield

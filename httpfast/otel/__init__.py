@@ -11,7 +11,6 @@ Source: opentelemetry.io/docs/specs/semconv/http.
 
 from __future__ import annotations
 
-from .instrument import instrument, instrument_all, uninstrument_all
-from .telemetry import Telemetry
+from ._instrument import instrument, instrument_all, uninstrument_all
 
-__all__ = ["Telemetry", "instrument", "instrument_all", "uninstrument_all"]
+__all__ = ["instrument", "instrument_all", "uninstrument_all"]

@@ -10,11 +10,11 @@ with httpfast.Client() as client, client.websocket("wss://example.org/") as ws:
 from typing import Literal
 
 try:
-    import wsproto  # noqa: F401
-except ImportError as error:
+    import wsproto  # noqa: F401  # pyright: ignore[reportUnusedImport]
+except ImportError as _error:
     raise ImportError(
         "WebSockets need the package 'wsproto', which is not installed: pip install httpfast[ws]"
-    ) from error
+    ) from _error
 
 from ._asgi import ASGIWebSocketTransport
 from ._async import AsyncWebSocketSession

@@ -302,7 +302,7 @@ class ASGIWebSocketStream:
         self._connection.receive_data(buffer)
         for event in self._connection.events():
             if isinstance(event, Message):
-                self._add(event)
+                self._add(event)  # pyright: ignore[reportUnknownArgumentType]
             elif isinstance(event, Ping):
                 self._frame(event.response())
             elif isinstance(event, CloseConnection):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Protocol, Self
 
+    from wsproto.connection import Connection
     from wsproto.events import Event as WSEvent
 
     from .._response import Response
@@ -76,7 +77,7 @@ class AsyncWebSocketSession:
         self.response = response
         self.subprotocol: str | None = None if response is None else response.headers.get("Sec-WebSocket-Protocol")
         self._conversation = Conversation(max_message_size_bytes, queue_size)
-        self.connection = self._conversation.connection
+        self.connection: Connection = self._conversation.connection
         # Within this process a connection cannot be lost unnoticed.
         self._ping_interval = None if isinstance(stream, ASGIWebSocketStream) else keepalive_ping_interval_seconds
         self._ping_timeout = keepalive_ping_timeout_seconds

@@ -18,7 +18,7 @@ from ._handshake import check, handshake_headers, refuse
 from ._sync import WebSocketSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Generator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from typing_extensions import TypeVar
@@ -90,7 +90,7 @@ class WebSocketClient(Generic[SyncSession]):
         follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
-    ) -> Iterator[SyncSession]:
+    ) -> Generator[SyncSession]:
         """Open a WebSocket, for use in a `with` statement, at whose end it is closed.
 
         Args:
@@ -168,7 +168,7 @@ class AsyncWebSocketClient(Generic[AsyncSession]):
         follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AsyncGenerator[AsyncSession]:
         """Open a WebSocket, for use in an `async with` statement, at whose end it is closed. As `WebSocketClient`."""
         async with self.client.stream(
             "GET",
@@ -214,7 +214,7 @@ def connect_ws(
     follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     extensions: RequestExtensions | None = None,
-) -> Iterator[WebSocketSession]:
+) -> Generator[WebSocketSession]:
     """Open a WebSocket with a client, or with one made for it. See `WebSocketClient` and its `connect`."""
     owner: AbstractContextManager[Client]
     if client is None:
@@ -263,7 +263,7 @@ async def aconnect_ws(
     follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
     extensions: RequestExtensions | None = None,
-) -> AsyncIterator[AsyncWebSocketSession]:
+) -> AsyncGenerator[AsyncWebSocketSession]:
     """Open a WebSocket with a client, or with one made for it. See `AsyncWebSocketClient` and its `connect`."""
     owner: AbstractAsyncContextManager[AsyncClient]
     if client is None:

@@ -174,7 +174,7 @@ def duplex(stream: Any) -> Duplex:
     if getattr(stream, "is_shared", False):
         # Others use its socket too.
         return Duplex(stream)
-    info = getattr(stream, "get_extra_info", lambda name: None)
+    info = getattr(stream, "get_extra_info", lambda name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType, reportUnknownVariableType]
     sock = info("socket")
     if isinstance(sock, socket.socket):
         tls = info("ssl_object")

@@ -52,7 +52,7 @@ class WebSocketDisconnect(HTTPXWSException):
     def __init__(self, code: int = 1000, reason: str | None = None) -> None:
         super().__init__(code, reason)
         self.code = code
-        self.reason = reason or ""
+        self.reason: str = reason or ""
 
     def __str__(self) -> str:
         return f"{int(self.code)} {self.reason}".rstrip()

@@ -25,7 +25,7 @@ class Event(Protocol):
     def set(self) -> None:
         """Let it happen."""
 
-    def is_set(self) -> bool:
+    def is_set(self) -> bool:  # pyright: ignore[reportReturnType]
         """Whether it has happened."""
 
     async def wait(self) -> Any:
@@ -123,7 +123,7 @@ class Background:
         """Give the tasks `grace` seconds to end, then cancel them; return when they have ended."""
         if self._scopes:
             await self._close_on_trio(grace)
-        tasks = self._tasks - {asyncio.current_task()} if self._tasks else set()
+        tasks: set[asyncio.Task[None]] = self._tasks - {asyncio.current_task()} if self._tasks else set()
         try:
             if tasks and grace:
                 await asyncio.wait(tasks, timeout=grace)

@@ -30,6 +30,7 @@ OK_AND_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 ROUTES = ("direct", *KINDS)
 STATM = "/proc/self/statm"
+MEMORY_ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
@@ -451,11 +452,17 @@ async def test_failing_handshakes_leave_no_descriptors_and_no_memory(
 
     warm_up, measured = (300, 400) if way == "direct" else (100, 100)
     await fail(warm_up)
-    sockets, resident = len(open_sockets()), resident_bytes() if os.path.exists(STATM) else 0
-    await fail(measured)
+    sockets = len(open_sockets())
+    # What stays of each handshake shows in every round; what garbage waited to be collected takes, in one of them.
+    growth = 0
+    for _ in range(MEMORY_ROUNDS):
+        resident = resident_bytes() if os.path.exists(STATM) else 0
+        await fail(measured)
+        # 2 KiB a handshake would be an object that stays; the allocator's own ups and downs are below that.
+        growth = resident_bytes() - resident - (2048 * measured + (1 << 20)) if resident else -1
+        if growth < 0:
+            break
 
     assert client.counts == (0, 0)
     assert len(open_sockets()) <= sockets
-    if resident:
-        # 2 KiB a handshake would be an object that stays; the allocator's own ups and downs are below that.
-        assert resident_bytes() - resident < 2048 * measured + (1 << 20)
+    assert growth < 0

@@ -260,7 +260,16 @@ def test_allocation_that_fails_is_a_memory_error(embedded_server: EmbeddedServer
         check=False,
     )
 
+    if done.returncode < 0 and _crashes_without_httpfast():
+        pytest.skip("this Python crashes by itself when allocations fail: tests/faults/interpreter_short_of_memory.py")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["faults"] == []
     assert result["outcomes"]["MemoryError"] > 3
+
+
+def _crashes_without_httpfast() -> bool:
+    """Whether a signal ends the interpreter when it runs out of memory in code of its own."""
+    program = Path(__file__).with_name("interpreter_short_of_memory.py")
+    done = subprocess.run([sys.executable, "-I", str(program)], capture_output=True, timeout=50, check=False)
+    return done.returncode < 0

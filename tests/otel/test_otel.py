@@ -298,7 +298,7 @@ async def test_all_clients_can_be_told_of(driver: Driver, embedded_server: Embed
 
 async def test_entry_point_instruments_all(driver: Driver, embedded_server: EmbeddedServer, backend: Backend) -> None:
     module = pytest.importorskip("opentelemetry.instrumentation.instrumentor", reason="it is not installed")
-    from httpfast.otel.instrumentor import HTTPFastInstrumentor
+    from httpfast.otel._instrumentor import HTTPFastInstrumentor
 
     assert issubclass(HTTPFastInstrumentor, module.BaseInstrumentor)
     HTTPFastInstrumentor().instrument(**backend.providers)

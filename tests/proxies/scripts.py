@@ -142,7 +142,8 @@ class Tolerant(Step):
         try:
             for step in self.steps:
                 step.run(connection)
-        except ScriptError:
+        except (ScriptError, ConnectionError):
+            # A client that closes with octets unread, such as TLS session tickets, resets the connection.
             connection.close()
 
     @property

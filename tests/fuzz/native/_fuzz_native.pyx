@@ -1,5 +1,5 @@
 # cython: overflowcheck=False
-"""Drives libFuzzer without a detour: the targets `h1` and `hpack` in C, and any target of Python's with little around it.
+"""Drives libFuzzer without a detour: the targets `h1` and `hpack` in C, and any of Python's with little around it.
 
 Only the build variant "fuzz" has it. What an input means, and what has to hold, is written down once more in
 `tests/fuzz/engines.py`, in Python, for the default suite; here are two things more: each read comes in memory of
@@ -245,8 +245,8 @@ cdef int check_round(HpackEncoder encoder, HpackDecoder mirror, tuple fields) ex
     """What is encoded, and encoded again, has to be what a peer reads."""
     cdef tuple sent = triples(fields)
     cdef bytes block
-    cdef int i
-    for i in range(2):
+    cdef int _
+    for _ in range(2):
         block = encoder.encode((), sent)
         if mirror.decode(<char*>block, len(block)) != fields:
             raise Finding(f"{fields} is not what {block} is read as")

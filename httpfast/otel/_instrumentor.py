@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from .instrument import instrument_all, uninstrument_all
+from ._instrument import instrument_all, uninstrument_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -10,7 +10,7 @@ from functools import wraps
 from .._client import Client
 from .._transports.default import AsyncHTTPTransport, HTTPTransport
 from .._types import AsyncByteStream, SyncByteStream
-from .telemetry import Exchange, Telemetry
+from ._telemetry import Exchange, Telemetry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

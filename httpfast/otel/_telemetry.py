@@ -155,10 +155,10 @@ class Exchange:
         if status >= 400:
             known["error.type"] = str(status)
             self.span.set_status(Status(StatusCode.ERROR))
-        self._labels |= known
+        self._labels.update(known)
         self.span.set_attributes(known)
         stream = response.extensions.get("network_stream")
-        peer = None if stream is None else stream.get_extra_info("server_addr")
+        peer: tuple[str, int] | str | None = None if stream is None else stream.get_extra_info("server_addr")
         if isinstance(peer, tuple):
             self.span.set_attributes({"network.peer.address": peer[0], "network.peer.port": peer[1]})
 

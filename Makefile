@@ -182,6 +182,14 @@ wheel-check: $(VENV)/ready
 	$(PIP) install --quiet --group nox
 	$(BIN)/nox -s wheel $(NOX_ARGS)
 
+.PHONY: faults
+
+# Faults by a proxy, each against every client, version of HTTP and way: a table, and exit code 1 if a cell fails. REPEAT=25 runs
+# all of it so often; FAULTS_ARGS="--svg docs/img/faults.svg" draws it. `make test` has a slice.
+REPEAT ?= 1
+faults: build
+	$(BIN)/python -m tests.faults --repeat $(REPEAT) $(FAULTS_ARGS)
+
 clean:
 	rm -rf $(VENV) .nox build dist site *.egg-info
 	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

@@ -208,7 +208,8 @@ class SharedConnection(CarriedH2Connection):
             return True
         timed = None if what >= FOR_SETTINGS else exchange
         deadline = NEVER if timed is None else timed.deadline
-        before, ends = 0 if timed is None else self.progress(timed, what, mark), monotonic() + timeout
+        before = self.progress(timed, mark) if timed is not None and what == FOR_SENT else 0
+        ends = monotonic() + timeout
         try:
             while not self.is_there(exchange, what, mark):
                 left = min(ends, deadline) - monotonic()
@@ -218,11 +219,16 @@ class SharedConnection(CarriedH2Connection):
                     else:
                         await self._follow(exchange, what)
                 if scope.cancelled_caught and scope is not self._looks_again:
-                    now = 0 if timed is None else self.progress(timed, what, mark)
-                    if now == before or deadline <= ends:
+                    # With what has come, or gone, the time has begun anew.
+                    if timed is not None and what == FOR_SENT:
+                        now = self.progress(timed, mark)
+                        anew = monotonic() + timeout if now != before else ends
+                        before = now
+                    else:
+                        anew = ends if timed is None else self.moved_at(timed) + timeout
+                    if deadline <= ends or anew <= monotonic():
                         return self.is_there(exchange, what, mark)
-                    # Something has come, or gone: the time begins anew.
-                    before, ends = now, monotonic() + timeout
+                    ends = anew
         finally:
             if self._heir is trio.lowlevel.current_task():
                 # What it was woken for is nobody's now, unless it has been done.

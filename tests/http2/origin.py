@@ -16,7 +16,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
@@ -405,6 +405,10 @@ class ScriptedOrigin:
 
         self._loop.call_soon_threadsafe(run)
         return outcome.result(TIMEOUT)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the origin's loop, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = TIMEOUT) -> None:
         """Block until a fact is there. Raises AssertionError when it does not come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import aclosing
 from typing import Any
 
@@ -248,3 +249,27 @@ async def test_server_that_says_nothing_after_the_preface_is_a_read_timeout(driv
         await client.rest()
 
         assert client.counts[0] <= 1
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
+async def test_read_timeout_counts_from_the_last_octet(driver: Driver, is_stream: bool) -> None:
+    """Not from when the wait for it was looked at: what came early in the wait does not double it."""
+    limit = 0.4
+
+    async def stall(stream: Stream) -> None:
+        await stream.send_head(200)
+        await asyncio.sleep(limit / 4)
+        await stream.send(b"begun")
+        await stream.hang()
+
+    with ScriptedOrigin() as origin:
+        url = origin.on("/begins", stall)
+        client = driver.client(**origin.options)
+        await client.get(origin.url)
+        start = time.monotonic()
+
+        with pytest.raises(httpfast.ReadTimeout):
+            await fetch(client, url, is_stream, timeout=httpfast.Timeout(5, read=limit))
+
+        # The passage of time is what is tested: a second whole limit would make it 0.8 s.
+        assert limit * 5 / 4 - 0.02 < time.monotonic() - start < limit * 5 / 4 + 0.25

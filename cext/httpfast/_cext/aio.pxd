@@ -16,6 +16,9 @@ from .pool cimport PooledConnection, PoolState
 cdef class H1Connection(PooledConnection)
 
 
+cdef bint is_ending(transport) noexcept
+
+
 cdef class LoopShare:
     # The read buffer: between get_buffer and buffer_updated no other connection of the loop runs.
     cdef readonly object view

@@ -35,6 +35,18 @@ cdef double NEVER = float("inf")
 cdef double FRESH = 0.001              # an idle connection is looked at again before use after this many seconds
 
 
+cdef bint is_ending(transport) noexcept:
+    """Whether the loop has met an error, or the end of the stream, that it tells the connection in a turn to come."""
+    try:
+        if transport.is_closing():
+            return True
+        # asyncio's TLS transport does not say so of the one below it, of which it hears in the next turn.
+        below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+        return below is not None and below.is_closing()
+    except Exception:
+        return True
+
+
 cdef class LoopShare:
     """What the connections of one loop share.
 
@@ -294,7 +306,9 @@ cdef class H1Connection(PooledConnection):
         if self.is_closed or not self.engine.can_reuse():
             return False
         # What came while the loop was busy is not read yet. The loop has looked in the last millisecond, or we do.
-        return now - self.idle_since < FRESH or self.fd < 0 or not httpfast_has_input(self.fd)
+        if now - self.idle_since < FRESH or self.fd < 0:
+            return True
+        return not httpfast_has_input(self.fd) and not is_ending(self.transport)
 
     # Raw octets, after 101 or CONNECT
 

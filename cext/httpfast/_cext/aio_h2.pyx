@@ -5,18 +5,19 @@ failure of all exchanges under way.
 """
 from libc.stdint cimport int64_t
 
-from .aio cimport LoopShare
+from .aio cimport LoopShare, is_ending
 from .clock cimport monotonic
 from .exchange cimport Exchange
 from .frame cimport CANCEL, NO_ERROR
-from .h2 cimport STREAM_WINDOW, H2Stream, moved
+from .h2 cimport STREAM_WINDOW, H2Stream, moved_at
 from .multiplexed cimport MultiplexedConnection
 from .pool cimport PoolState, Waiter
-from .sockets cimport httpfast_has_input
+from .sockets cimport httpfast_has_ended, httpfast_has_input
 
 from httpfast._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 
 cdef double NEVER = float("inf")
+cdef double FRESH = 0.001              # as H1Connection's: seconds after which an idle connection is looked at again
 
 
 cdef class H2Connection(MultiplexedConnection):
@@ -44,6 +45,7 @@ cdef class H2Connection(MultiplexedConnection):
         self.share = share
         self.writers = []
         self.openers = []
+        self.fd = -1
         self.timer_at = NEVER
 
     # The transport's callbacks
@@ -72,8 +74,7 @@ cdef class H2Connection(MultiplexedConnection):
 
     def buffer_updated(self, Py_ssize_t size):
         self.share.has_written = False
-        if self.keepalive != NEVER:
-            self.heard_at = monotonic()
+        self.heard_at = self.engine.now = monotonic()
         try:
             self.engine.receive(self.share.data, size)
             self.progress()
@@ -325,6 +326,15 @@ cdef class H2Connection(MultiplexedConnection):
         """True when octets or the end of the stream wait on the socket."""
         return self.is_closed or (self.fd >= 0 and httpfast_has_input(self.fd))
 
+    cdef bint is_usable(self, double now) noexcept:
+        if self.is_closed or not self.engine.can_go_on():
+            return False
+        # Asked when nothing is under way. Frames that wait to be read do no harm; an end that came while the loop was
+        # busy does. See H1Connection.
+        if now - self.idle_since < FRESH or self.fd < 0:
+            return True
+        return not httpfast_has_ended(self.fd) and not is_ending(self.transport)
+
     # Steps
 
     cdef int begin_exchange(self, Exchange exchange, bint whole) except -1:
@@ -363,7 +373,6 @@ cdef class H2Connection(MultiplexedConnection):
         now = monotonic()
         exchange.wait_timeout = timeout
         exchange.wait_ends = at = min(now + timeout, exchange.deadline)
-        exchange.filled_before = moved(exchange)
         if at < self.timer_at:
             self.arm(now, at)
         return waiter
@@ -377,7 +386,7 @@ cdef class H2Connection(MultiplexedConnection):
 
     def on_timer(self):
         """A wait may have lasted too long; or something has come in the meantime, and it goes on."""
-        cdef double now = monotonic(), nearest = NEVER
+        cdef double now = monotonic(), nearest = NEVER, at
         cdef H2Stream stream
         cdef Exchange exchange
         self.timer = None
@@ -387,9 +396,10 @@ cdef class H2Connection(MultiplexedConnection):
                 exchange = stream.exchange
                 if exchange.waiter is None or exchange.wait_ends == NEVER:
                     continue
-                if exchange.wait_ends <= now + 0.001 and moved(exchange) != exchange.filled_before:
-                    exchange.filled_before = moved(exchange)
-                    exchange.wait_ends = min(now + exchange.wait_timeout, exchange.deadline)
+                # A wait begins anew with all that comes, or goes.
+                at = min(moved_at(exchange) + exchange.wait_timeout, exchange.deadline)
+                if exchange.wait_ends < at:
+                    exchange.wait_ends = at
                 # Loops count in milliseconds: a timer may fire a little before its time.
                 if exchange.wait_ends <= now + 0.001:
                     exchange.error = (

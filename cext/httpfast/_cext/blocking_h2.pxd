@@ -6,6 +6,7 @@ that on to another. Of those that have something to write one writes for all.
     lock          the engine and who leads; held for moments, never while a call blocks
     write_lock    who writes; the leader never waits for it, so that a peer that stops reading stops nobody's reading
     call_lock     a call of TLS: OpenSSL lets one thread at a time use a connection
+    look_lock     who looks at what has come while nothing was under way; taken before `lock`
 """
 from cpython.pythread cimport PyThread_type_lock
 
@@ -21,7 +22,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     cdef char* buffer
     cdef object view
     cdef object tls                        # what SSLSocket has inside, or None
-    cdef PyThread_type_lock lock, write_lock, call_lock
+    cdef PyThread_type_lock lock, write_lock, call_lock, look_lock
     cdef object on_news                    # told by the leader that exchanges of others have ended, or room has come
     cdef double keepalive                  # seconds
     cdef bint has_leader

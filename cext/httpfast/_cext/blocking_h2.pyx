@@ -20,7 +20,7 @@ from libc.stdint cimport int64_t
 from .clock cimport monotonic
 from .exchange cimport Exchange
 from .frame cimport CANCEL, NO_ERROR
-from .h2 cimport STREAM_WINDOW, H2Stream, moved
+from .h2 cimport STREAM_WINDOW, H2Stream, moved_at
 from .locks cimport enter, leave, try_enter, wait_to_enter
 from .multiplexed cimport MultiplexedConnection
 from .sockets cimport (
@@ -72,7 +72,10 @@ cdef class BlockingH2Connection(MultiplexedConnection):
         self.lock = PyThread_allocate_lock()
         self.write_lock = PyThread_allocate_lock()
         self.call_lock = PyThread_allocate_lock()
+        self.look_lock = PyThread_allocate_lock()
         if self.buffer == NULL or self.lock == NULL or self.write_lock == NULL or self.call_lock == NULL:
+            raise MemoryError()
+        if self.look_lock == NULL:
             raise MemoryError()
 
     def __init__(self, sock, on_news, double keepalive=NEVER, int64_t window=STREAM_WINDOW):
@@ -98,6 +101,8 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             PyThread_free_lock(self.write_lock)
         if self.call_lock != NULL:
             PyThread_free_lock(self.call_lock)
+        if self.look_lock != NULL:
+            PyThread_free_lock(self.look_lock)
 
     # An exchange
 
@@ -350,19 +355,28 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     # Steps
 
     cdef int catch_up(self, Exchange exchange) except -1:
-        """Nobody reads while nothing is under way: see what has come meanwhile, above all a goodbye."""
-        while self.leases <= 1 and self.fd >= 0 and httpfast_has_input(self.fd):
-            enter(self.lock)
-            try:
-                if self.has_leader or self.is_closed or self.engine.streams:
+        """Nobody reads while nothing is under way: see what has come meanwhile, above all a goodbye.
+
+        Of threads that come at once all wait for what the first one sees: it may be that the connection has ended.
+        """
+        if self.engine.streams or self.fd < 0:
+            return 0
+        enter(self.look_lock)
+        try:
+            while self.fd >= 0 and httpfast_has_input(self.fd):
+                enter(self.lock)
+                try:
+                    if self.has_leader or self.is_closed or self.engine.streams:
+                        return 0
+                    self.has_leader = True
+                finally:
+                    leave(self.lock)
+                try:
+                    self.lead(exchange, monotonic())
+                except TimeoutError:
                     return 0
-                self.has_leader = True
-            finally:
-                leave(self.lock)
-            try:
-                self.lead(exchange, monotonic())
-            except TimeoutError:
-                return 0
+        finally:
+            leave(self.look_lock)
         return 0
 
     cdef int flush(self, bint can_wait, double timeout) except -1:
@@ -490,7 +504,6 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     cdef int wait_for(self, Exchange exchange, int what, double timeout) except -1:
         """Wait: as the leader, or until the leader says so. Raises the exchange's error, if it has one."""
         cdef double ends, left
-        cdef Py_ssize_t before = moved(exchange)
         cdef object waiter = None
         cdef bint is_raw = what >= FOR_SETTINGS
         ends = NEVER if timeout == NEVER else monotonic() + timeout
@@ -531,10 +544,10 @@ cdef class BlockingH2Connection(MultiplexedConnection):
                         if what == FOR_ROOM:
                             raise WriteTimeout("The peer did not take the octets in time") from None
                         raise ReadTimeout("Nothing has come in time") from None
-                    if moved(exchange) != before and timeout != NEVER and monotonic() < exchange.deadline:
-                        # Something has come, or gone: the time begins anew.
-                        before = moved(exchange)
-                        ends = min(monotonic() + timeout, exchange.deadline)
+                    left = min(moved_at(exchange) + timeout, exchange.deadline)
+                    if left > ends and left > monotonic():
+                        # Something has come, or gone: the time has begun anew.
+                        ends = left
                         continue
                     self.give_up(
                         exchange,
@@ -598,6 +611,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             try:
                 try:
                     if size > 0:
+                        self.engine.now = monotonic()
                         self.engine.receive(self.buffer, size)
                     else:
                         self.engine.receive_end()

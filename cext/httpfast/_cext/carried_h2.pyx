@@ -9,9 +9,10 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t
 
+from .clock cimport monotonic
 from .exchange cimport Exchange
 from .frame cimport CANCEL, NO_ERROR
-from .h2 cimport STREAM_WINDOW, H2Stream
+from .h2 cimport STREAM_WINDOW, H2Stream, moved_at
 from .multiplexed cimport MultiplexedConnection
 from .sockets cimport httpfast_has_input
 
@@ -229,11 +230,13 @@ cdef class CarriedH2Connection(MultiplexedConnection):
         """True when the system has taken that batch."""
         return self.batches > mark or (self.batches == mark and self.unwritten is None)
 
-    def progress(self, Exchange exchange not None, int what, Py_ssize_t mark) -> int:
-        """A number that changes while it goes on."""
+    def moved_at(self, Exchange exchange not None) -> float:
+        """When something of the response came last, in monotonic seconds; 0 for never."""
+        return moved_at(exchange)
+
+    def progress(self, Exchange exchange not None, Py_ssize_t mark) -> int:
+        """A number that changes while octets of the request go out."""
         cdef H2Stream stream = exchange.stream
-        if what != FOR_SENT:
-            return exchange.body.filled
         return (0 if self.is_written(mark) else self.octets_written) + (
             0 if stream.unsent is None else stream.unsent_start + 1
         )
@@ -407,6 +410,7 @@ cdef class CarriedH2Connection(MultiplexedConnection):
 
     cdef int take_in(self, Py_ssize_t size) except -1:
         """Octets are in the buffer; 0 of them are the end, -1: there are none. Raises OSError, RemoteProtocolError."""
+        self.engine.now = monotonic()
         if self.tls is None:
             if size > 0:
                 self.engine.receive(self.buffer, size)

@@ -64,7 +64,6 @@ cdef class Exchange:
     cdef bint wakes_on_any              # who waits wants to know of any progress, not only of the end
     cdef bint awaits_window             # who waits has more of the body to send
     cdef double wait_timeout, wait_ends  # of the wait under way: seconds, monotonic seconds
-    cdef Py_ssize_t filled_before       # octets of the body when it began
     cdef Py_ssize_t hints_told          # of the informational responses
 
     cpdef bint has_hints(self) noexcept

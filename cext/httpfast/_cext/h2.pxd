@@ -30,6 +30,7 @@ cdef class H2Stream:
     cdef bytes unsent                      # a piece of the body that waits for the windows, or None
     cdef Py_ssize_t unsent_start
     cdef Py_ssize_t sent                   # octets of the body, so far
+    cdef double moved_at                   # H2Engine.now when octets of it last came, or went
     cdef bint has_end                      # nothing comes after `unsent`
     cdef readonly bint is_sent             # END_STREAM is out
 
@@ -55,6 +56,7 @@ cdef class H2Engine:
     cdef list changed                      # exchanges with news since `take_changed`
     cdef readonly bint is_draining         # no new streams
     cdef readonly bint is_dead
+    cdef double now                        # monotonic seconds of what is received, as the driver says before `receive`
     cdef readonly int goaway_code          # of the GOAWAY that has come, -1 before
 
     # What the peer has said.
@@ -140,4 +142,4 @@ cdef class H2Engine:
     cdef H2Stream find(self, uint32_t stream_id)
 
 
-cdef Py_ssize_t moved(Exchange exchange) noexcept
+cdef double moved_at(Exchange exchange) noexcept

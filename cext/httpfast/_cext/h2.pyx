@@ -140,10 +140,10 @@ cdef class H2Stream:
         return self.unsent is not None
 
 
-cdef Py_ssize_t moved(Exchange exchange) noexcept:
-    """Changes when octets of a body, the response's or the request's, have moved."""
+cdef double moved_at(Exchange exchange) noexcept:
+    """When octets of the response came last, or of the request's body went, in monotonic seconds; 0 for never."""
     cdef H2Stream stream = exchange.stream
-    return exchange.body.filled + (0 if stream is None else stream.sent)
+    return 0.0 if stream is None else stream.moved_at
 
 
 cdef class H2Engine:
@@ -402,6 +402,7 @@ cdef class H2Engine:
             )
             stream.unsent_start += size
             stream.sent += size
+            stream.moved_at = self.now
             self.send_window -= size
             stream.send_window -= size
             self.idle_frames = 0
@@ -828,6 +829,7 @@ cdef class H2Engine:
             self.data_left -= used
             if stream is not None:
                 stream.exchange.body.append(data, used)
+                stream.moved_at = self.now
                 if stream.missing >= 0:
                     stream.missing -= used
                 if not stream.exchange.collect:
@@ -940,6 +942,7 @@ cdef class H2Engine:
         cdef Exchange exchange = stream.exchange
         cdef bytes name, value
         exchange.was_answered = True
+        stream.moved_at = self.now
         if head.status < 200:
             stream.informational_count += 1
             for name, value in head.fields:

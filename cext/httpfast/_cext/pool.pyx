@@ -262,6 +262,8 @@ cdef class PoolState:
             if waiter is not None or connection.leases > 0:
                 return waiter
             origin.shared.remove(connection)
+            # It has just been read: there is no need for a look at the socket.
+            connection.idle_since = now
             if not connection.is_usable(now) or self.queue.length > origin.queued:
                 self.discard(connection)
                 return self.grant_next(origin)

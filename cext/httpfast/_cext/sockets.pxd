@@ -21,6 +21,10 @@ cdef extern from *:
         FD_SET((SOCKET)fd, &readable);
         return select(0, &readable, NULL, NULL, &at_once) != 0;
     }
+    static inline int httpfast_has_ended(int fd) {
+        char octet;
+        return httpfast_has_input(fd) && recv((SOCKET)fd, &octet, 1, MSG_PEEK) <= 0;
+    }
     static inline int httpfast_wait(int fd, int events, double seconds) {
         fd_set readable, writable;
         struct timeval limit;
@@ -66,6 +70,17 @@ cdef extern from *:
         char octet;
         return !(recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
     }
+    /* 1 when the peer has ended its direction, whatever is still to be read before that, or the socket has failed. */
+    static inline int httpfast_has_ended(int fd) {
+    #ifdef POLLRDHUP
+        struct pollfd one = {fd, POLLIN | POLLRDHUP, 0};
+        return poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    #else
+        char octet;
+        Py_ssize_t count = recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+        return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+    #endif
+    }
     /* Wait until a socket is readable (1), writable (2), or either (3): which of them it is, 0 when it is not in time,
        -1 on an error. Negative seconds are no limit. */
     static inline int httpfast_wait(int fd, int events, double seconds) {
@@ -85,4 +100,5 @@ cdef extern from *:
     bint httpfast_interrupted() nogil
     void httpfast_set_timeouts(int fd, double receive, double send) nogil
     bint httpfast_has_input(int fd) nogil
+    bint httpfast_has_ended(int fd) nogil
     int httpfast_wait(int fd, int events, double seconds) nogil

@@ -190,6 +190,20 @@ REPEAT ?= 1
 faults: build
 	$(BIN)/python -m tests.faults --repeat $(REPEAT) $(FAULTS_ARGS)
 
+.PHONY: cancels threads
+
+# Every step of every scenario cancelled, interrupted or made to fail; then CANCELS requests cancelled at random, under
+# contention, on asyncio, uvloop and trio, over HTTP/1.1 and HTTP/2. `make test` runs a slice of both.
+CANCELS ?= 1000000
+cancels: build servers
+	HTTPFAST_CANCELS=all $(BIN)/python -m pytest -q tests/faults/test_cancellation.py tests/faults/test_interrupts.py
+	$(BIN)/python -W error -m tests.faults.random_cancels --cancels $(CANCELS)
+
+# One client shared by 32 threads for so many seconds, over HTTP/1.1 and then HTTP/2. `make test` runs a slice.
+SECONDS ?= 60
+threads: build servers
+	$(BIN)/python -W error -m tests.faults.many_threads --seconds $(SECONDS)
+
 clean:
 	rm -rf $(VENV) .nox build dist site *.egg-info
 	find httpfast \( -name '*.so' -o -name '*.pyd' \) -delete

@@ -13,6 +13,7 @@ import pytest
 from bench.server import Certificates, EmbeddedServer
 
 from . import servers
+from .leftovers import Leftovers, more_objects, objects
 from .nginx import Nginx
 
 if TYPE_CHECKING:
@@ -109,6 +110,38 @@ def origin(request: pytest.FixtureRequest, context: ssl.SSLContext) -> Origin:
     kind, _, layer = request.param.partition("-")
     server = request.getfixturevalue(f"{kind}_server")
     return Origin(request.param, server.tls_url if layer == "tls" else server.url, context, is_nginx=kind == "nginx")
+
+
+@pytest.fixture(scope="session")
+def _what_uvloop_keeps() -> None:
+    """The first loop of uvloop opens a pipe for signals, which it never closes."""
+    try:
+        import uvloop
+    except ImportError:
+        return
+    uvloop.new_event_loop().close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open(request: pytest.FixtureRequest, _what_uvloop_keeps: None) -> Iterator[None]:
+    """Fails any test that leaves sockets, pipes, pollers or threads behind. See `leftovers`."""
+    before = Leftovers()
+    yield
+    # The first fixture ends last. pytest keeps the values of the others until the module's have ended too.
+    request.node.funcargs.clear()
+    before.check()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_alive(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails the last test of a module that keeps exchanges, connections, streams or pools alive."""
+    failures = request.session.testsfailed
+    before = objects()
+    yield
+    # The traceback of a test that has failed holds what it worked with.
+    if request.session.testsfailed == failures:
+        more = more_objects(before)
+        assert not more, f"left alive by {request.node.name}: {dict(more)}"
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ http {{
     ssl_certificate_key {server_file};
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache shared:tls:1m;
+    {streams}
     open_file_cache max=16;
     server {{
         listen 127.0.0.1:{port};
@@ -106,6 +107,7 @@ class Nginx:
         keepalive_timeout: seconds after which nginx closes an idle connection; 0 turns keep-alive off.
         workers: worker processes.
         http2: offer HTTP/2 on the TLS port.
+        streams: of one connection at a time, in HTTP/2.
         certificates: whose server certificate to present; by default that of the test run.
 
     Attributes, once started: `port`, `url`, `tls_port`, `tls_url` (localhost), `uds`, `ca_file`, `pid`.
@@ -118,12 +120,14 @@ class Nginx:
         keepalive_timeout: int = 75,
         workers: int = 1,
         http2: bool = False,
+        streams: int = 128,
         certificates: Certificates | None = None,
     ) -> None:
         self._keepalive_requests = keepalive_requests
         self._keepalive_timeout = keepalive_timeout
         self._workers = workers
         self._http2 = http2
+        self._streams = streams
         self._certificates = certificates
         self._process: subprocess.Popen[bytes] | None = None
         self._sockets: list[socket.socket] = []
@@ -226,6 +230,7 @@ class Nginx:
             port=self.port,
             tls_port=self.tls_port,
             http2=" http2" if self._http2 else "",
+            streams=f"http2_max_concurrent_streams {self._streams};" if self._http2 else "",
             uds=self.uds,
         )
         (self._directory / "nginx.conf").write_text(configuration)

@@ -26,6 +26,8 @@ Plain answers
     /trailers                     64 octets in chunks, with trailer fields x-checksum (SHA-256, hexadecimal) and x-note
     /sse?count=N&interval=S       an event stream of N events (3), S seconds apart (0)
     /http10, /http10-keepalive    an HTTP/1.0 answer that closes, or stays open with `Connection: keep-alive`
+    /digest                       200 for a request with Digest credentials, whatever they are; else 401 and a challenge
+    /seen/NAME                    {token: requests} of the tokens `x-once: NAME.(...)` that came; then forgets them
     /connections                  {"accepted": n, "open": n, "served": {id: requests}}, this request included
 
 Request bodies

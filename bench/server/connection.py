@@ -43,6 +43,7 @@ class Service:
         self.accepted = 0
         self.open: set[Connection] = set()
         self.served: dict[int, int] = {}
+        self.seen: dict[str, int] = {}
         self.memo: dict[bytes, tuple[bytes, Buffer]] = {}
 
     def admit(self, connection: Connection) -> int:
@@ -190,6 +191,9 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, octets: bytes, request: RequestHead) -> None:
         self._stop_idle_timer()
+        tokens = request.values("x-once")
+        for token in tokens:
+            self.service.seen[token] = self.service.seen.get(token, 0) + 1
         is_simple = not request.has_body and request.keeps_alive and self._writable.is_set()
         answer = self.service.fixed_answer(request) if is_simple else None
         if answer is None or answer.closes:
@@ -197,7 +201,7 @@ class Connection(asyncio.Protocol):
             return
         head = answer.head_for(request, closes=False)
         body = b"" if request.method == "HEAD" else answer.body
-        if not request.values("x-token"):
+        if not tokens and not request.values("x-token"):
             self.service.remember(octets, head, body)
         self.send_message(head, body)
 

@@ -161,6 +161,13 @@ def cookies(request: RequestHead, argument: str) -> Answer:
     return as_json({"cookies": {name: value for name, _, value in pairs}})
 
 
+def digest(request: RequestHead, argument: str) -> Answer:
+    if any(value.startswith("Digest ") for value in request.values("authorization")):
+        return Answer.text("known\n")
+    challenge = 'Digest realm="tests", nonce="5f1a", qop="auth", algorithm=SHA-256'
+    return Answer.text("who?\n", 401, [("WWW-Authenticate", challenge)])
+
+
 def events(count: int) -> Iterator[bytes]:
     for n in range(count):
         yield b'id: %d\nevent: tick\ndata: {"n": %d}\n\n' % (n, n)
@@ -194,6 +201,14 @@ async def connections(exchange: Exchange, argument: str) -> None:
     service, own = exchange.connection.service, exchange.connection.id
     served = service.served | {own: service.served.get(own, 0) + 1}
     exchange.answer(as_json({"accepted": service.accepted, "open": len(service.open), "served": served}))
+
+
+async def seen(exchange: Exchange, argument: str) -> None:
+    tokens, prefix = exchange.connection.service.seen, argument + "."
+    found = {token: count for token, count in tokens.items() if token.startswith(prefix)}
+    for token in found:
+        del tokens[token]
+    exchange.answer(as_json(found))
 
 
 async def echo(exchange: Exchange, argument: str) -> None:
@@ -289,6 +304,7 @@ FIXED: dict[str, FixedHandler] = {
     "br": coded,
     "zstd": coded,
     "cookies": cookies,
+    "digest": digest,
     "http10": http10,
     "http10-keepalive": http10,
 }
@@ -301,6 +317,7 @@ LIVE: dict[str, LiveHandler] = {
     "sse": event_stream,
     "trailers": trailers,
     "connections": connections,
+    "seen": seen,
     "echo": echo,
     "echo-body": echo_body,
     "drain": drain,

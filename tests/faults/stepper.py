@@ -67,7 +67,7 @@ async def cancelled_at(coroutine: Coroutine[Any, Any, Any], step: int, mode: str
     Raises whatever the coroutine raises but the cancellation; AssertionError when it swallows that.
     """
     if mode == TURNS:
-        return await _cancelled_after_turns(coroutine, step)
+        return await cancelled_after_turns(coroutine, step)
     stepped = Stepped(coroutine, step, mode)
 
     async def run() -> Any:
@@ -82,7 +82,8 @@ async def cancelled_at(coroutine: Coroutine[Any, Any, Any], step: int, mode: str
     return False
 
 
-async def _cancelled_after_turns(coroutine: Coroutine[Any, Any, Any], turns: int) -> bool:
+async def cancelled_after_turns(coroutine: Coroutine[Any, Any, Any], turns: int) -> bool:
+    """As `cancelled_at`, after so many turns of the loop, whatever the coroutine does by then."""
     task = asyncio.get_running_loop().create_task(coroutine)
     for _ in range(turns):
         if task.done():
@@ -95,11 +96,3 @@ async def _cancelled_after_turns(coroutine: Coroutine[Any, Any, Any], turns: int
     await asyncio.wait([task])
     assert task.cancelled(), f"the cancellation was lost: {task!r}"
     return True
-
-
-def steps(mode: str) -> Generator[int, None, None]:
-    """The values of `step`: one after the other; the turns of a loop that spins are many, so their distance grows."""
-    step = 0 if mode == TURNS else 1
-    while True:
-        yield step
-        step += 1 if mode != TURNS or step < 60 else step // 8

@@ -143,10 +143,7 @@ class Tolerant(Step):
             for step in self.steps:
                 step.run(connection)
         except (ScriptError, ConnectionError):
-<<<<<<< ours
             # A client that closes with octets unread, such as TLS session tickets, resets the connection.
-=======
->>>>>>> theirs
             connection.close()
 
     @property

@@ -85,6 +85,8 @@ def settings(client: httpfast.Client | httpfast.AsyncClient) -> None:
     assert_type(client.auth, httpfast.Auth | None)
     assert_type(client.event_hooks, dict[str, list[Callable[..., Any]]])
     assert_type(client.sensitive_headers, tuple[str, ...])
+    assert_type(client.timings, bool)
+    assert_type(client.pool_stats(), httpfast.PoolStats)
 
 
 def settings_take_more_than_they_give(client: httpfast.Client) -> None:

@@ -30,6 +30,7 @@ def heads(response: httpfast.Response) -> None:
     assert_type(response.history, list[httpfast.Response])
     assert_type(response.headers, httpfast.Headers)
     assert_type(response.trailers, httpfast.Headers)
+    assert_type(response.timings, httpfast.Timings)
     assert_type(response.cookies, httpfast.Cookies)
     assert_type(response.links, dict[str | None, dict[str, str]])
     assert_type(response.elapsed, timedelta)

@@ -110,6 +110,13 @@ def timeouts(timeout: httpfast.Timeout) -> None:
     assert_type(timeout.as_dict(), dict[str, float | None])
 
 
+def figures(stats: httpfast.PoolStats, timings: httpfast.Timings) -> None:
+    assert_type(stats.connections, int)
+    assert_type(stats.origins, dict[str, httpfast.PoolStats])
+    assert_type(timings.first_byte, float)
+    assert_type(timings.total, float)
+
+
 def limits(limit: httpfast.Limits) -> None:
     assert_type(limit.max_connections, int | None)
     assert_type(limit.max_keepalive_connections, int | None)

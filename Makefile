@@ -108,55 +108,6 @@ instructions: build servers
 	else echo "valgrind is not installed"; exit 1; fi
 	$(BIN)/python -m bench.instructions
 
-# The catalogue of known attacks and failures: how many tests each row has, by client and by protocol.
-# CATALOGUE_ARGS=--write writes docs/catalogue.md anew.
-.PHONY: catalogue
-catalogue: build
-	$(BIN)/python -m tests.catalogue $(CATALOGUE_ARGS)
-
-# Proof by length and number, on Linux. `soak` takes MINUTES, or SOAK_ARGS="--requests 10000000 --only h1"; it fails on a
-# crossed or lost answer, an undocumented error, a leak, or memory that grows. Its figures and its plot go to SOAK_OUT.
-# `scale` needs 10,100 open files a process (ulimit -Hn); SCALE_ARGS=--quick needs less. `bombs` prints what each costs.
-.PHONY: soak scale bombs
-MINUTES ?= 10
-SOAK_OUT ?= build
-soak: build servers
-	@mkdir -p $(SOAK_OUT)
-	$(BIN)/python -m tests.soak $(if $(SOAK_ARGS),$(SOAK_ARGS),--minutes $(MINUTES)) \
-		--json $(SOAK_OUT)/soak.json --svg $(SOAK_OUT)/soak.svg
-
-scale: build
-	$(BIN)/python -m tests.scale $(SCALE_ARGS)
-
-bombs: build
-	$(BIN)/python -m tests.bombs
-
-# A parser under libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer: TARGET as in tests/fuzz/targets.py, RUNS
-# executions in all. Needs Linux, Python 3.11 to 3.13 and clang. Builds into build/fuzz and leaves the ordinary build alone.
-.PHONY: fuzz
-TARGET ?= h1
-RUNS ?= 1000000
-FUZZ := build/fuzz
-FUZZ_PYTHON := $(FUZZ)/venv/bin/python
-
-fuzz: $(FUZZ)/built
-	$(FUZZ_PYTHON) -m tests.fuzz $(TARGET) --runs $(RUNS)
-
-$(FUZZ)/ready: pyproject.toml
-	@command -v clang >/dev/null || if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends clang >/dev/null; \
-	else echo "clang is not installed"; exit 1; fi
-	$(PYTHON) -m venv $(FUZZ)/venv
-	$(FUZZ_PYTHON) -m pip --disable-pip-version-check install --quiet --upgrade "pip>=25.1"
-	$(FUZZ_PYTHON) -m pip --disable-pip-version-check install --quiet --group fuzz certifi idna publicsuffixlist
-	$(FUZZ_PYTHON) -m pip --disable-pip-version-check install --quiet "setuptools>=77" "Cython>=3.1,<4"
-	touch $@
-
-$(FUZZ)/built: $(FUZZ)/ready $(SOURCES) $(shell find httpfast -name '*.py') $(wildcard tests/fuzz/native/*.pyx)
-	HTTPFAST_BUILD=fuzz CC=clang $(FUZZ_PYTHON) setup.py -q build --build-base $(FUZZ) --build-lib $(FUZZ)/lib \
-		--build-temp $(FUZZ)/temp
-	touch $@
-
 .PHONY: test-all wheel-check start-bars hooks
 
 # The linters before each commit, as .pre-commit-config.yaml says; and now once on every file.
@@ -182,27 +133,7 @@ wheel-check: $(VENV)/ready
 	$(PIP) install --quiet --group nox
 	$(BIN)/nox -s wheel $(NOX_ARGS)
 
-.PHONY: faults
-
-# Faults by a proxy, each against every client, version of HTTP and way: a table, and exit code 1 if a cell fails. REPEAT=25 runs
-# all of it so often; FAULTS_ARGS="--svg docs/img/faults.svg" draws it. `make test` has a slice.
-REPEAT ?= 1
-faults: build
-	$(BIN)/python -m tests.faults --repeat $(REPEAT) $(FAULTS_ARGS)
-
-.PHONY: cancels threads
-
-# Every step of every scenario cancelled, interrupted or made to fail; then CANCELS requests cancelled at random, under
-# contention, on asyncio, uvloop and trio, over HTTP/1.1 and HTTP/2. `make test` runs a slice of both.
-CANCELS ?= 1000000
-cancels: build servers
-	HTTPFAST_CANCELS=all $(BIN)/python -m pytest -q tests/faults/test_cancellation.py tests/faults/test_interrupts.py
-	$(BIN)/python -W error -m tests.faults.random_cancels --cancels $(CANCELS)
-
-# One client shared by 32 threads for so many seconds, over HTTP/1.1 and then HTTP/2. `make test` runs a slice.
-SECONDS ?= 60
-threads: build servers
-	$(BIN)/python -W error -m tests.faults.many_threads --seconds $(SECONDS)
+include tests/proof.mk
 
 clean:
 	rm -rf $(VENV) .nox build dist site *.egg-info

@@ -333,14 +333,23 @@ class HTTPTransport(BaseTransport):
         if exchange.is_complete and exchange.collect:
             pool.release(connection)
             return whole_response(exchange, connection)
-        from .pull import ResponseStream
+        stream: SyncByteStream | None = None
+        try:
+            from .pull import ResponseStream
 
-        stream: SyncByteStream = ResponseStream(pool, connection, exchange)
-        if report is not None:
-            from .traced import TracedStream
+            stream = ResponseStream(pool, connection, exchange)
+            if report is not None:
+                from .traced import TracedStream
 
-            stream = TracedStream(stream, report, request, connection, exchange)
-        return _streamed_response(exchange, connection, stream, report)
+                stream = TracedStream(stream, report, request, connection, exchange)
+            return _streamed_response(exchange, connection, stream, report)
+        except BaseException:
+            # MemoryError, KeyboardInterrupt: nobody else would give the connection's place back.
+            if stream is None:
+                pool.give_up(connection, exchange)
+            else:
+                stream.close()
+            raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -461,10 +470,12 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             exchange, connection = self._over_h2(pool.state, exchange)
         attempts, fresh = 1, False
         while True:
-            if connection is None and not fresh:
-                connection = checkout(pool.state, exchange)
-            if pool.state.discarded:
-                pool.close_discarded()
+            try:
+                if connection is None and not fresh:
+                    connection = checkout(pool.state, exchange)
+            finally:
+                if pool.state.discarded:
+                    pool.close_discarded()
             if connection is None:
                 _check(exchange)
                 timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
@@ -492,14 +503,19 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             connection = None
         if exchange.is_complete and exchange.collect:
             return whole_response(exchange, connection)
-        from .async_streams import ResponseStream
+        try:
+            from .async_streams import ResponseStream
 
-        stream: AsyncByteStream = ResponseStream(connection, exchange)
-        if report is not None:
-            from .traced import AsyncTracedStream
+            stream: AsyncByteStream = ResponseStream(connection, exchange)
+            if report is not None:
+                from .traced import AsyncTracedStream
 
-            stream = AsyncTracedStream(stream, report, request, connection, exchange)
-        return _streamed_response(exchange, connection, stream, report)
+                stream = AsyncTracedStream(stream, report, request, connection, exchange)
+            return _streamed_response(exchange, connection, stream, report)
+        except BaseException:
+            # As for threads. To give it up twice does no harm here.
+            connection.abandon(exchange)
+            raise
 
     async def aclose(self) -> None:
         """Close all connections; returns when the system has taken back their sockets."""

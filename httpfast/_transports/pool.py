@@ -389,9 +389,11 @@ class Pool:
         if self._orphans:
             # First: one may be all that keeps a connection from serving this request.
             self._drop_orphans()
-        connection: ThreadConnection | None = checkout_under(self._lock, self.state, exchange)
-        if self.state.discarded:
-            self._close_discarded()
+        try:
+            connection: ThreadConnection | None = checkout_under(self._lock, self.state, exchange)
+        finally:
+            if self.state.discarded:
+                self._close_discarded()
         return connection
 
     def acquire(
@@ -470,8 +472,13 @@ class Pool:
         if not connection.is_shared:
             self.drop(connection)
             return True
-        if not connection.reset(exchange, in_finaliser):  # type: ignore[union-attr]
-            return False
+        try:
+            if not connection.reset(exchange, in_finaliser):  # type: ignore[union-attr]
+                return False
+        except BaseException:
+            # MemoryError, KeyboardInterrupt: the stream may be there still.
+            self.drop(connection)
+            raise
         self.release(connection)
         return True
 
@@ -587,6 +594,7 @@ class Pool:
     def _dial(
         self, waiter: Waiter, timeout: float | None, deadline: float, closings: int, trace: Trace | None
     ) -> ThreadConnection:
+        connection: ThreadConnection | None = None
         try:
             from .pull import BlockingNetwork
 
@@ -594,22 +602,24 @@ class Pool:
             network = BlockingNetwork(endpoint.http2, self.share)
             connection = run(dial(network, self.route, endpoint, timeout, deadline, trace or dial_trace()))
             with self._lock:
-                is_late = closings != self.closings
-                if not is_late:
-                    self.state.adopt(connection, waiter.origin)
-                    self._open.add(connection)
-            self._drop_orphans()
-            if is_late:
-                connection.close()
-                raise closed_error()
+                if closings != self.closings:
+                    raise closed_error()
+                # Where memory runs out before the end of this, the dial has failed: the slot is the waiter's still.
+                self._open.add(connection)
+                self.state.adopt(connection, waiter.origin)
         except BaseException:
             with self._lock:
+                if connection is not None:
+                    self._open.discard(connection)
                 turn = self.state.vacate(waiter.origin)
+            if connection is not None:
+                connection.close()
             if turn is not None:
                 _wake(turn)
             self._promote_riders(waiter.origin)
             raise
         try:
+            self._drop_orphans()
             if connection.is_shared:
                 self.share(connection)
             self._promote_riders(waiter.origin, if_stranded=connection.is_shared)

@@ -295,10 +295,13 @@ def _os_error(code: int) -> OSError:
 class ResponseStream(SyncByteStream):
     """A response's body as it arrives."""
 
+    # Until all of it is made: what is not gives nothing back.
+    _connection: AnyConnection | None = None
+
     def __init__(self, pool: Pool, connection: AnyConnection, exchange: Exchange) -> None:
         self._pool = pool
-        self._connection: AnyConnection | None = connection
         self._exchange = exchange
+        self._connection = connection
         if exchange.is_complete:
             self._release()
 

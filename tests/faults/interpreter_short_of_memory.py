@@ -1,4 +1,4 @@
-"""Does this interpreter live through allocations that fail, without httpfast? `test_system_errors.py` runs this.
+"""Does this interpreter live through allocations that fail, without httpfast? `test_short_of_memory.py` runs this.
 
 CPython 3.12.1 and 3.13.0 do not: they crash in `json.dumps`, say. CPython 3.11.7 does.
 """

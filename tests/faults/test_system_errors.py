@@ -1,22 +1,20 @@
 """The system fails in the middle of a request, for the drivers of event loops, and for all of them: row POOL-09.
 
 `test_interrupts.py` has the blocking client's calls of Python's sockets. What the core calls past Python cannot be
-patched: there the system really is out of descriptors, the peer really resets, and allocations really fail.
+patched: there the system really is out of descriptors, and the peer really resets. Allocations fail in
+`test_short_of_memory.py`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,37 +237,3 @@ async def test_peer_that_resets_is_a_network_error(
         await client.rest()
         assert client.counts == (0, 0)
         assert (await client.get(peer.url)).text == "ok"
-
-
-@pytest.mark.parametrize("scenario", ["plain-get", "plain-fields", "plain-json", "plain-new", "tls-get", "tls-new"])
-def test_allocation_that_fails_is_a_memory_error(embedded_server: EmbeddedServer, scenario: str) -> None:
-    """POOL-09: each allocation of a request of the blocking client, in Python and in the core.
-
-    An event loop does not live through that: it loses what it wanted to call next.
-    """
-    pytest.importorskip("_testcapi", reason="this Python comes without its _testcapi")
-    layer, _, kind = scenario.partition("-")
-    url = embedded_server.tls_url if layer == "tls" else embedded_server.url
-
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.short_of_memory", f"{url}/json", kind],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
-
-    if done.returncode < 0 and _crashes_without_httpfast():
-        pytest.skip("this Python crashes by itself when allocations fail: tests/faults/interpreter_short_of_memory.py")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert result["faults"] == []
-    assert result["outcomes"]["MemoryError"] > 3
-
-
-def _crashes_without_httpfast() -> bool:
-    """Whether a signal ends the interpreter when it runs out of memory in code of its own."""
-    program = Path(__file__).with_name("interpreter_short_of_memory.py")
-    done = subprocess.run([sys.executable, "-I", str(program)], capture_output=True, timeout=50, check=False)
-    return done.returncode < 0

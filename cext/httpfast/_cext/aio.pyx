@@ -59,20 +59,22 @@ cdef class LoopShare:
         self.view = memoryview(self.memory)
         self.data = PyByteArray_AS_STRING(self.memory)
         self.loop = loop
-        self.writers = []
 
     cdef int defer(self, H1Connection connection, bytes request) except -1:
         """Write this one's request at the end of the loop's turn."""
         connection.deferred = request
-        if not self.writers:
+        if self.writers is None:
+            # A list that is there stands for a call that will come: neither is ever without the other.
+            writers = []
             self.loop.call_soon(self.write_deferred)
+            self.writers = writers
         self.writers.append(connection)
         return 0
 
     def write_deferred(self):
         """The turn is over: write what was made in it."""
         cdef H1Connection connection
-        writers, self.writers = self.writers, []
+        writers, self.writers = self.writers, None
         for connection in writers:
             try:
                 connection.write_deferred()
@@ -158,13 +160,19 @@ cdef class H1Connection(PooledConnection):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if self.exchange is not None:
-            self.fail(self.loss(self.failure if error is None else error))
-        if self.drained is not None:
-            self.resume_writing()
-        self.transport = None
-        turn = self.state.drop(self)
-        self.pool.lost(self)
+        try:
+            if self.exchange is not None:
+                try:
+                    problem = self.loss(self.failure if error is None else error)
+                except MemoryError as caught:
+                    problem = caught
+                self.fail(problem)
+            if self.drained is not None:
+                self.resume_writing()
+        finally:
+            self.transport = None
+            turn = self.state.drop(self)
+            self.pool.lost(self)
         if turn is not None:
             self.pool.serve(turn)
 

@@ -99,15 +99,18 @@ cdef class H2Connection(MultiplexedConnection):
             if timer is not None:
                 timer.cancel()
         self.timer = self.alive_timer = self.transport = None
-        if error is not None:
-            mapped = ReadError(str(error) or repr(error))
-            mapped.__cause__ = error
-            self.engine.lose(mapped)
-        self.engine.receive_end()
         try:
             try:
+                if error is not None:
+                    mapped = ReadError(str(error) or repr(error))
+                    mapped.__cause__ = error
+                    self.engine.lose(mapped)
+                self.engine.receive_end()
                 self.progress()
                 self.wake_openers()
+            except BaseException as problem:
+                self.break_off(problem)
+                raise
             finally:
                 turn = self.state.drop(self)
                 self.pool.lost(self)
@@ -209,13 +212,18 @@ cdef class H2Connection(MultiplexedConnection):
             self.wake(exchange)
         exchange.waiter = None
         if exchange.connection is self:
-            if exchange.is_tunnel:
-                self.engine.end_tunnel(exchange.stream)
-                self.wake_writer(exchange)
-            else:
-                self.engine.reset(exchange.stream, CANCEL)
-            self.flush_soon()
-            self.leave(exchange)
+            try:
+                if exchange.is_tunnel:
+                    self.engine.end_tunnel(exchange.stream)
+                    self.wake_writer(exchange)
+                else:
+                    self.engine.reset(exchange.stream, CANCEL)
+                self.flush_soon()
+            except BaseException as error:
+                self.break_off(error)
+                raise
+            finally:
+                self.leave(exchange)
 
     def abandon_soon(self, Exchange exchange not None):
         """`abandon` from a finaliser, which may run in any thread, and after the loop was closed."""
@@ -338,15 +346,20 @@ cdef class H2Connection(MultiplexedConnection):
     # Steps
 
     cdef int begin_exchange(self, Exchange exchange, bint whole) except -1:
-        self.begin_stream(exchange, whole)
+        try:
+            self.begin_stream(exchange, whole)
+        except BaseException as error:
+            if self.engine.is_dead:
+                self.break_off(error)  # it has failed in the middle of a head
+            raise
         return self.flush_soon()
 
     cdef int flush_soon(self) except -1:
         """Write at the end of the loop's turn; now, if nothing was written since the last read."""
         if self.share.has_written:
             if not self.is_scheduled:
-                self.is_scheduled = True
                 self.loop.call_soon(self.flush)
+                self.is_scheduled = True
             return 0
         self.share.has_written = True
         self.flush()
@@ -359,7 +372,11 @@ cdef class H2Connection(MultiplexedConnection):
             self.engine.out.filled and not self.writing_paused
             and self.transport is not None and not self.transport.is_closing()
         ):
-            self.transport.write(self.engine.take_output())
+            try:
+                self.transport.write(self.engine.take_output())
+            except BaseException as error:
+                self.break_off(error)  # nobody knows which octets have gone
+                raise
 
     cdef object wait(self, Exchange exchange, double timeout, bint for_any):
         """A future that news of the exchange resolves: any news, or only what the caller of a whole response wants."""
@@ -415,6 +432,7 @@ cdef class H2Connection(MultiplexedConnection):
                 self.arm(now, nearest)
             self.flush()
         except BaseException as error:
+            self.break_off(error)
             self.loop.call_exception_handler({"message": "a timeout could not be reported", "exception": error})
 
     def on_quiet(self):

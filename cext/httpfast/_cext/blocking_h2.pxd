@@ -32,6 +32,8 @@ cdef class BlockingH2Connection(MultiplexedConnection):
 
     cpdef read_response(self, Exchange exchange)
     cdef int close_descriptor(self) except -1
+    cdef int begin_exchange(self, Exchange exchange, bint whole) except -1
+    cdef int fall(self, object error) except -1
     cdef int catch_up(self, Exchange exchange) except -1
     cdef int check_alive(self) except -1
     cdef int flush(self, bint can_wait, double timeout) except -1

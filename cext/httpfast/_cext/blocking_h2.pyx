@@ -115,22 +115,14 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             ReadError, WriteError, RemoteProtocolError
         """
         self.catch_up(exchange)
-        enter(self.lock)
-        try:
-            self.begin_stream(exchange, True)
-        finally:
-            leave(self.lock)
+        self.begin_exchange(exchange, True)
         self.flush(True, exchange.write_timeout)
         self.read_response(exchange)
 
     def begin(self, Exchange exchange not None):
         """Write a request's head; the body follows by `write_body` and `end_body`. As `send` otherwise."""
         self.catch_up(exchange)
-        enter(self.lock)
-        try:
-            self.begin_stream(exchange, False)
-        finally:
-            leave(self.lock)
+        self.begin_exchange(exchange, False)
         self.flush(True, exchange.write_timeout)
 
     def write_body(self, Exchange exchange not None, data):
@@ -317,22 +309,26 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             self.is_closed = True
             if not was_closed:
                 self.engine.leave(NO_ERROR)
+        except MemoryError:
+            pass                       # without a goodbye
         finally:
             leave(self.lock)
-        if not was_closed:
-            try:
-                self.flush(False, 0)
-                # Wakes who reads or writes.
-                self.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass                   # the peer was first
-        enter(self.lock)
         try:
-            if not self.has_leader:
-                self.break_off(ReadError("The connection was closed"))
+            if not was_closed:
+                try:
+                    self.flush(False, 0)
+                    # Wakes who reads or writes.
+                    self.sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass               # the peer was first
+            enter(self.lock)
+            try:
+                if not self.has_leader:
+                    self.break_off(ReadError("The connection was closed"))
+            finally:
+                leave(self.lock)
         finally:
-            leave(self.lock)
-        self.close_descriptor()
+            self.close_descriptor()
 
     cdef int close_descriptor(self) except -1:
         """Close the socket, if no thread is inside a call with it: the last that is does it on its way out.
@@ -353,6 +349,30 @@ cdef class BlockingH2Connection(MultiplexedConnection):
         return not self.is_closed
 
     # Steps
+
+    cdef int begin_exchange(self, Exchange exchange, bint whole) except -1:
+        enter(self.lock)
+        try:
+            self.begin_stream(exchange, whole)
+        finally:
+            leave(self.lock)
+            if self.engine.is_dead and not self.is_closed:
+                self.close()           # it has failed in the middle of a head
+        return 0
+
+    cdef int fall(self, object error) except -1:
+        """Octets are lost: the connection ends. Who reads there is woken."""
+        enter(self.lock)
+        try:
+            self.break_off(error)
+        finally:
+            leave(self.lock)
+        if isinstance(error, MemoryError):
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass                   # the peer was first
+        return 0
 
     cdef int catch_up(self, Exchange exchange) except -1:
         """Nobody reads while nothing is under way: see what has come meanwhile, above all a goodbye.
@@ -405,13 +425,10 @@ cdef class BlockingH2Connection(MultiplexedConnection):
                         self.unwritten_start = 0
                     if not self.write_unwritten(can_wait, ends):
                         return 0
-                except WriteError as error:
+                except (WriteError, MemoryError) as error:
                     # Exchanges that it ends have it as their error; those that have ended before keep their own.
-                    enter(self.lock)
-                    try:
-                        self.break_off(error)
-                    finally:
-                        leave(self.lock)
+                    self.unwritten = None
+                    self.fall(error)
                     return 0
                 finally:
                     leave(self.write_lock)
@@ -600,12 +617,8 @@ cdef class BlockingH2Connection(MultiplexedConnection):
         try:
             try:
                 size = self.read_some(ends)
-            except (ReadError, WriteError) as error:
-                enter(self.lock)
-                try:
-                    self.break_off(error)
-                finally:
-                    leave(self.lock)
+            except (ReadError, WriteError, MemoryError) as error:
+                self.fall(error)       # TLS may have run out of memory with octets in its hands
                 return 0
             enter(self.lock)
             try:
@@ -633,12 +646,12 @@ cdef class BlockingH2Connection(MultiplexedConnection):
         if self.engine.out.filled:
             self.flush(False, 0)
         if self.engine.has_new_settings:
-            self.note_settings()
             enter(self.lock)
             try:
                 self.wake_openers()
             finally:
                 leave(self.lock)
+            self.note_settings()
             self.on_news(self)
         return 0
 

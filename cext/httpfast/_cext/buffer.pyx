@@ -40,7 +40,8 @@ cdef class ByteBuffer:
         Py_XDECREF(self.memory)
 
     cdef char* data(self) noexcept:
-        return bytes_data(self.memory) if self.memory != NULL else NULL
+        """The first octet. Where nothing has come yet that is not NULL either, which C's functions refuse."""
+        return bytes_data(self.memory) if self.memory != NULL else <char*>b""
 
     cdef char* tail(self) noexcept:
         """Where the next octet goes; room for `capacity - filled` of them. NULL before the first reserve."""
@@ -48,15 +49,28 @@ cdef class ByteBuffer:
 
     cdef int reserve(self, Py_ssize_t capacity) except -1:
         """Make room for `capacity` octets in all. What is there stays."""
+        cdef Py_ssize_t filled = self.filled
         if capacity <= self.capacity:
             return 0
         if self.memory == NULL:
             self.memory = bytes_alloc(NULL, capacity)
         else:
-            self.capacity = 0                      # a failed resize frees the object
-            if bytes_resize(&self.memory, capacity) < 0:
-                self.filled = 0
+            self.capacity = self.filled = 0        # a failed resize frees the object
+            bytes_resize(&self.memory, capacity)
+            self.filled = filled
         self.capacity = capacity
+        return 0
+
+    cdef int enlarge(self, Py_ssize_t capacity) except -1:
+        """As `reserve`, for octets that must not be lost: when there is no memory, all is as it was."""
+        cdef PyObject* memory
+        if capacity > self.capacity:
+            memory = bytes_alloc(NULL, capacity)
+            if self.filled:
+                memcpy(bytes_data(memory), self.data(), self.filled)
+            Py_XDECREF(self.memory)
+            self.memory = memory
+            self.capacity = capacity
         return 0
 
     cdef int append(self, const char* data, Py_ssize_t size) except -1:
@@ -77,14 +91,15 @@ cdef class ByteBuffer:
         return 0
 
     cdef bytes take(self):
-        """All octets as one bytes object; the buffer is empty afterwards."""
+        """All octets as one bytes object; the buffer is empty afterwards, also when that fails."""
         cdef bytes taken
-        if self.filled == 0:
+        cdef Py_ssize_t filled = self.filled
+        if filled == 0:
             self.clear()
             return b""
-        if self.filled < self.capacity:
-            self.capacity = 0
-            bytes_resize(&self.memory, self.filled)
+        if filled < self.capacity:
+            self.capacity = self.filled = 0
+            bytes_resize(&self.memory, filled)
         taken = <bytes>self.memory                 # takes a reference of its own
         self.clear()
         return taken

@@ -27,6 +27,7 @@ cdef class CarriedH2Connection(MultiplexedConnection):
     cdef list writers                      # exchanges whose tasks wait until a batch is written
     cdef list openers                      # tasks that wait for the peer's SETTINGS
 
+    cdef int begin_exchange(self, Exchange exchange, bint whole) except -1
     cdef bint write_out(self) except -1
     cdef int take_in(self, Py_ssize_t size) except -1
     cdef int take_news(self) except -1

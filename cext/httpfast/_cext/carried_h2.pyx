@@ -74,11 +74,11 @@ cdef class CarriedH2Connection(MultiplexedConnection):
             LocalProtocolError: the request is not valid; nothing was written and the connection is unharmed.
             ReadError: the connection takes no more requests; this one can be sent again.
         """
-        self.begin_stream(exchange, True)
+        self.begin_exchange(exchange, True)
 
     def begin(self, Exchange exchange not None):
         """Begin a request whose body follows by `send_piece` and `end_body`. As `begin_whole` otherwise."""
-        self.begin_stream(exchange, False)
+        self.begin_exchange(exchange, False)
         self.flush()
 
     def send_piece(self, Exchange exchange not None, data):
@@ -322,6 +322,10 @@ cdef class CarriedH2Connection(MultiplexedConnection):
             if not self.is_closed:
                 self.break_off(failure)
             return True
+        except MemoryError as error:
+            self.unwritten = None
+            self.break_off(error)      # nobody knows which octets have gone
+            return True
         self.on_full()
         return False
 
@@ -369,6 +373,15 @@ cdef class CarriedH2Connection(MultiplexedConnection):
         return has_read
 
     # Steps
+
+    cdef int begin_exchange(self, Exchange exchange, bint whole) except -1:
+        try:
+            self.begin_stream(exchange, whole)
+        except BaseException as error:
+            if self.engine.is_dead and not self.is_closed:
+                self.break_off(error)  # it has failed in the middle of a head
+            raise
+        return 0
 
     cdef bint write_out(self) except -1:
         """True when all of it is written. Raises OSError."""

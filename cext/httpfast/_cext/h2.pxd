@@ -91,6 +91,7 @@ cdef class H2Engine:
 
     cdef int start(self) except -1
     cdef H2Stream request(self, Exchange exchange, RequestFields head, bytes scheme, bint whole)
+    cdef H2Stream open_stream(self, Exchange exchange, RequestFields head, bytes scheme, bytes body)
     cdef int send_body(self, H2Stream stream, bytes piece) except -1
     cdef int end_body(self, H2Stream stream) except -1
     cdef int reset(self, H2Stream stream, uint32_t code) except -1

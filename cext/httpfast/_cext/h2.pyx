@@ -208,9 +208,13 @@ cdef class H2Engine:
         return 0
 
     cpdef bytes take_output(self):
-        """The octets to write."""
+        """The octets to write. When there is no memory for them they are lost, and the connection with them."""
         self.replies = 0
-        return self.out.take()
+        try:
+            return self.out.take()
+        except BaseException as error:
+            self.lose(error)
+            raise
 
     cdef Py_ssize_t free_streams(self) noexcept:
         """How many streams may be opened now."""
@@ -236,10 +240,8 @@ cdef class H2Engine:
         Raises:
             LocalProtocolError: the request is not valid, or there is no room for a stream; nothing has changed.
         """
-        cdef H2Stream stream
         cdef bytes body = exchange.body_sent if whole else None
         cdef Py_ssize_t size = 0 if body is None else PyBytes_GET_SIZE(body)
-        cdef bytes block
         if self.free_streams() == 0:
             exchange.was_refused = True
             raise LocalProtocolError("The connection has no room for another stream (RFC 9113, 5.1.2)")
@@ -257,8 +259,20 @@ cdef class H2Engine:
             if exchange.protocol is not None and not self.takes_connect_protocol:
                 exchange.needs_h1 = exchange.upgrade is not None
                 raise LocalProtocolError("The server has not said that it takes an extended CONNECT (RFC 8441, 3)")
-        block = self.encode(exchange, head, scheme)
-        stream = H2Stream.__new__(H2Stream)
+        try:
+            return self.open_stream(exchange, head, scheme, body)
+        except LocalProtocolError:
+            raise
+        except BaseException as error:
+            # The table may have taken up what the peer will never see, or half a head may lie in `out`.
+            self.lose(error)
+            raise
+
+    cdef H2Stream open_stream(self, Exchange exchange, RequestFields head, bytes scheme, bytes body):
+        """A stream for a request that was checked; the body is None when it is not given whole."""
+        cdef bytes block = self.encode(exchange, head, scheme)
+        cdef H2Stream stream = H2Stream.__new__(H2Stream)
+        cdef bint has_body = body is not None and PyBytes_GET_SIZE(body) != 0
         stream.id = self.next_id
         stream.exchange = exchange
         stream.send_window = self.initial_send_window
@@ -273,8 +287,8 @@ cdef class H2Engine:
         self.next_id += 2
         self.streams[stream.id] = stream
         self.idle_frames = 0
-        self.write_head(stream, block, body is not None and size == 0 and not exchange.answers_connect)
-        if size:
+        self.write_head(stream, block, body is not None and not has_body and not exchange.answers_connect)
+        if has_body:
             stream.has_end = True
             self.send_body(stream, body)
         return stream
@@ -518,7 +532,7 @@ cdef class H2Engine:
         cdef Py_ssize_t needed = self.out.filled + FRAME_HEADER_BYTES + size
         cdef uint8_t* at
         if needed > self.out.capacity:
-            self.out.reserve(max(needed, max(self.out.capacity * 2, <Py_ssize_t>1024)))
+            self.out.enlarge(max(needed, max(self.out.capacity * 2, <Py_ssize_t>1024)))
         at = <uint8_t*>self.out.tail()
         write_frame_header(at, size, kind, flags, stream_id)
         self.out.filled = needed
@@ -545,6 +559,9 @@ cdef class H2Engine:
             raise RemoteProtocolError(f"A field block cannot be decoded: {error} (RFC 7541)") from error
         except ConnectionFault as error:
             self.die(error.code, str(error))
+            raise
+        except MemoryError as error:
+            self.lose(error)           # nobody knows what of the octets was taken
             raise
         except BaseException as error:
             self.die(PROTOCOL_ERROR, str(error))
@@ -590,8 +607,8 @@ cdef class H2Engine:
 
     cdef int note(self, H2Stream stream) except -1:
         if not stream.exchange.is_changed:
-            stream.exchange.is_changed = True
             self.changed.append(stream.exchange)
+            stream.exchange.is_changed = True
         return 0
 
     cdef int close_stream(self, H2Stream stream) except -1:

@@ -680,10 +680,10 @@ cdef class HpackDecoder:
         fields = new_tuple(count)
         for i in range(count):
             give_item(<PyObject*>fields, i, kept[i])
+        self.kept_count = 0                        # they are the tuple's now, whatever fails below
         if size <= KNOWN_BLOCK_SIZE and count <= KNOWN_FIELDS and self.updates == 0:
             if before == self.insertions or not self.uses_table:
                 self.remember(key, data, size, <PyObject*>fields)
-        self.kept_count = 0
         return fields
 
     cdef KnownBlock* find(self, uint64_t key, const char* data, Py_ssize_t size) noexcept:

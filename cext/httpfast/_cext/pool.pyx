@@ -173,7 +173,11 @@ cdef class PoolState:
                 return None
             self.unlink_idle(connection)
             if connection.is_usable(now):
-                self.lend(connection)
+                try:
+                    self.lend(connection)
+                except MemoryError:
+                    self.discard(connection)
+                    raise
                 return connection
             self.discard(connection)
         return self.least_loaded(origin, now) if origin.shared else None
@@ -189,10 +193,10 @@ cdef class PoolState:
         return chosen
 
     cdef int lend(self, PooledConnection connection) except -1:
-        """A connection that carried nothing carries something."""
-        connection.leases = 1
+        """A connection that carried nothing carries something. It can fail, so that it comes before other changes."""
         if connection.is_shared:
             connection.origin.shared.append(connection)
+        connection.leases = 1
         return 0
 
     cpdef Waiter enter(self, key, bint fresh=False):
@@ -311,19 +315,20 @@ cdef class PoolState:
                 common = common.next
             if common is not None and (waiter is None or common.ticket < waiter.ticket):
                 waiter = common
-                origin.queued -= 1
         if waiter is None:
             return None
+        if connection.is_idle:
+            # It had no room when it went idle, or when the waiter came.
+            self.lend(connection)
+            self.unlink_idle(connection)
+        else:
+            connection.leases += 1
+        if waiter.queue is self.queue:
+            origin.queued -= 1
         waiter.queue.remove(waiter)
         self.admit(origin)
         waiter.may_dial = False
         waiter.connection = connection
-        if connection.is_idle:
-            # It had no room when it went idle, or when the waiter came.
-            self.unlink_idle(connection)
-            self.lend(connection)
-        else:
-            connection.leases += 1
         return waiter
 
     cpdef Waiter promote(self, Origin origin, bint if_stranded=False):
@@ -363,6 +368,7 @@ cdef class PoolState:
         if connection is None or origin is None:
             raise TypeError("A connection and its origin, not None")
         connection.origin = origin
+        self.lend(connection)
         connection.is_counted = True
         origin.dials -= 1
         if connection.is_shared:
@@ -370,7 +376,6 @@ cdef class PoolState:
             origin.max_streams = connection.agree(origin.max_streams)
         elif self.multiplex:
             origin.speaks_h1 = True
-        self.lend(connection)
         return 0
 
     cpdef Waiter arrive(self, PooledConnection connection, double now):
@@ -503,7 +508,10 @@ cdef class PoolState:
     cdef int discard(self, PooledConnection connection) except -1:
         """The driver is to close this one; its slot is free at once."""
         connection.is_counted = False
-        self.discarded.append(connection)
+        try:
+            self.discarded.append(connection)
+        except MemoryError:
+            connection.close()
         return self.free_slot(connection.origin)
 
     cdef int take_slot(self, Origin origin, Waiter waiter) except -1:

@@ -6,18 +6,24 @@ clients, which do not all speak HTTP/2; and one client has connections that must
 
 from __future__ import annotations
 
+import os
 import ssl
-from threading import Lock
+from threading import RLock
 from weakref import WeakKeyDictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-__all__ = ["offering"]
+__all__ = ["making", "offering"]
 
-# A context's list is for all of its connections; it is read when one is made.
-_lock = Lock()
+# A context's list is for all of its connections, and is read when one is made: held while that is done, and while the
+# list is another one. Loops of other threads make theirs without it.
+making = RLock()
+
+if hasattr(os, "register_at_fork"):
+    # Else a child could inherit it from a thread that it has not.
+    os.register_at_fork(before=making.acquire, after_in_parent=making.release, after_in_child=making.release)
 
 # What contexts offer: as the first transport wanted it that they were given to.
 _usual: WeakKeyDictionary[ssl.SSLContext, tuple[str, ...]] = WeakKeyDictionary()
@@ -25,11 +31,11 @@ _usual: WeakKeyDictionary[ssl.SSLContext, tuple[str, ...]] = WeakKeyDictionary()
 
 def offering(context: ssl.SSLContext, protocols: tuple[str, ...]) -> ssl.SSLContext:
     """The context, or another one in its place, which offers these protocols."""
-    with _lock:
+    with making:
         usual = _usual.setdefault(context, protocols)
-    if usual == protocols:
-        context.set_alpn_protocols(list(protocols))
-        return context
+        if usual == protocols:
+            context.set_alpn_protocols(list(protocols))
+            return context
     return OfferingContext(context, protocols, usual)
 
 
@@ -53,7 +59,7 @@ class OfferingContext(ssl.SSLContext):
 
     def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
         """See `ssl.SSLContext.wrap_socket`. The handshake has to be the caller's."""
-        with _lock:
+        with making:
             self._below.set_alpn_protocols(self._offered)
             try:
                 return self._below.wrap_socket(*arguments, **options)
@@ -62,7 +68,7 @@ class OfferingContext(ssl.SSLContext):
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
         """See `ssl.SSLContext.wrap_bio`."""
-        with _lock:
+        with making:
             self._below.set_alpn_protocols(self._offered)
             try:
                 return self._below.wrap_bio(*arguments, **options)

@@ -208,7 +208,6 @@ class SharedConnection(CarriedH2Connection):
             return True
         timed = None if what >= FOR_SETTINGS else exchange
         deadline = NEVER if timed is None else timed.deadline
-        before = self.progress(timed, mark) if timed is not None and what == FOR_SENT else 0
         ends = monotonic() + timeout
         try:
             while not self.is_there(exchange, what, mark):
@@ -220,12 +219,7 @@ class SharedConnection(CarriedH2Connection):
                         await self._follow(exchange, what)
                 if scope.cancelled_caught and scope is not self._looks_again:
                     # With what has come, or gone, the time has begun anew.
-                    if timed is not None and what == FOR_SENT:
-                        now = self.progress(timed, mark)
-                        anew = monotonic() + timeout if now != before else ends
-                        before = now
-                    else:
-                        anew = ends if timed is None else self.moved_at(timed) + timeout
+                    anew = ends if timed is None else self.moved_at(timed, mark) + timeout
                     if deadline <= ends or anew <= monotonic():
                         return self.is_there(exchange, what, mark)
                     ends = anew

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import ssl
 
+from .alpn import making
+
 __all__ = ["TLSLayer"]
 
 _READ_BYTES = 65536
@@ -31,7 +33,8 @@ class TLSLayer:
         self._below = below
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        with making:
+            self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
 
     @property
     def has_input(self) -> bool:

@@ -226,7 +226,7 @@ class Trial:
         (self.result.late if is_of_time else self.result.complaints).append(text)
 
     def _was_sent_again(self) -> bool:
-        """Whether an HTTP/2 connection was lost with none but idempotent requests on it, and none of them answered."""
+        """Whether a connection of HTTP/2 was lost while only idempotent requests were on it, none of them answered."""
         is_early = self.cell.protocol == "h2" and self.cell.fault.phase == "head"
         return is_early and any(self.origin.ledger.seen(outcome.token) > 1 for outcome in self.result.during)
 

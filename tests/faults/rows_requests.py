@@ -127,7 +127,7 @@ def _opened() -> Iterator[Fault]:
         AT_ONCE,
         protocols=ONLY_H2,
         hole="it is an answer of HTTP/1.1",
-        **fresh,
+        **early,
     )
     yield row(
         "opened",

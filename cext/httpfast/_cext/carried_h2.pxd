@@ -22,7 +22,7 @@ cdef class CarriedH2Connection(MultiplexedConnection):
     cdef bytes unwritten                   # what the system has not taken yet of the last one, or None
     cdef Py_ssize_t unwritten_start
     cdef Py_ssize_t batches                # begun; all but the last one are written
-    cdef Py_ssize_t octets_written
+    cdef double written_at                 # monotonic seconds: when the system last took octets
     cdef bint is_stuck                     # a write has timed out, and the system has taken nothing since
     cdef list writers                      # exchanges whose tasks wait until a batch is written
     cdef list openers                      # tasks that wait for the peer's SETTINGS

@@ -230,16 +230,12 @@ cdef class CarriedH2Connection(MultiplexedConnection):
         """True when the system has taken that batch."""
         return self.batches > mark or (self.batches == mark and self.unwritten is None)
 
-    def moved_at(self, Exchange exchange not None) -> float:
-        """When something of the response came last, in monotonic seconds; 0 for never."""
-        return moved_at(exchange)
+    def moved_at(self, Exchange exchange not None, Py_ssize_t mark) -> float:
+        """When octets of the exchange came or went last, or of others before its own; monotonic seconds, 0 for never.
 
-    def progress(self, Exchange exchange not None, Py_ssize_t mark) -> int:
-        """A number that changes while octets of the request go out."""
-        cdef H2Stream stream = exchange.stream
-        return (0 if self.is_written(mark) else self.octets_written) + (
-            0 if stream.unsent is None else stream.unsent_start + 1
-        )
+        `mark`: of what is to be written, 0 for one who reads.
+        """
+        return moved_at(exchange) if self.is_written(mark) else max(moved_at(exchange), self.written_at)
 
     def park(self, Exchange exchange, task, int what):
         """A task is about to wait until it is woken. In a tunnel some may write while one reads."""
@@ -406,7 +402,7 @@ cdef class CarriedH2Connection(MultiplexedConnection):
                 except BlockingIOError:
                     return False
                 self.unwritten_start += written
-                self.octets_written += written
+                self.written_at = monotonic()
                 self.is_stuck = False
             self.unwritten = None
             self.wake_writers()

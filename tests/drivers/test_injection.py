@@ -300,4 +300,6 @@ async def test_content_length_that_an_iterator_breaks_is_an_error(driver: Driver
 
         assert client.counts == (0, 0)
         assert (await client.get(peer.url)).text == "ok"
+        # The first connection's thread may not have read what came on it.
+        peer.wait_until(lambda: b"\r\n\r\n" in peer.received[0])
         assert peer.received[0].count(b"HTTP/1.1") == 1

@@ -17,7 +17,6 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import httpfast
 from bench.memory import heap_bytes
@@ -31,6 +30,9 @@ COMBINATIONS = tuple(f"{loop}-{protocol}" for loop in LOOPS for protocol in PROT
 TASKS = 50
 ROUND = 2_500
 """Cancellations by each combination, one after another, until there are enough; each time with a server of its own."""
+
+PATIENCE = 60.0
+"""Seconds after which a request that nobody disturbs has got lost."""
 
 NOT_LOOKED_AT = ("REFUSED_STREAM", "has not looked at the request")
 
@@ -75,7 +77,7 @@ class Storm:
 
     async def run(self) -> int:
         """Run. Returns the growth of memory after the first fifth. Raises AssertionError when something is left."""
-        self.client = self.there.client(self.driver, timeout=60)
+        self.client = self.there.client(self.driver, timeout=PATIENCE)
         self.sockets = len(descriptors(("socket:",)))
         for outcome in await self.driver.gather(*(self.work() for _ in range(TASKS))):
             if outcome is not None:
@@ -98,18 +100,21 @@ class Storm:
             if kind < 0.1:
                 await self.one()
             elif kind < 0.15:
-                await self.one(timeout=httpfast.Timeout(60, total=self.chance.random() / 100))
+                await self.one(httpfast.Timeout(PATIENCE, total=self.chance.random() / 100))
             else:
-                timeout = httpfast.Timeout(60, pool=self.chance.random() / 50) if kind < 0.25 else 60
+                timeout = httpfast.Timeout(PATIENCE, pool=self.chance.random() / 50) if kind < 0.25 else None
                 turns = int(self.chance.expovariate(1 / 15))
-                was_cancelled = await cancelled_after_turns(self.one(timeout=timeout), turns)
+                was_cancelled = await cancelled_after_turns(self.one(timeout), turns)
                 self.counts["cancelled"] += was_cancelled
 
-    async def one(self, **options: Any) -> None:
-        """One request to its end."""
+    async def one(self, timeout: httpfast.Timeout | None = None) -> None:
+        """One request to its end, with a short timeout or none. Raises what was not asked for."""
         try:
-            await ask(self.client, self.there, self.chance, **options)
+            await ask(self.client, self.there, self.chance, timeout=timeout or PATIENCE)
         except httpfast.TimeoutException:
+            if timeout is None:
+                # Nothing here takes that long: somebody was not woken.
+                raise
             self.counts["timed out"] += 1
         except httpfast.RemoteProtocolError as error:
             # nginx counts some streams for a while after their reset, and says goodbye to old connections. What a

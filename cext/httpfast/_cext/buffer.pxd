@@ -12,6 +12,5 @@ cdef class ByteBuffer:
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef int enlarge(self, Py_ssize_t capacity) except -1
     cdef int append(self, const char* data, Py_ssize_t size) except -1
-    cdef int drop(self, Py_ssize_t size) except -1
     cdef bytes take(self)
     cdef void clear(self) noexcept

@@ -5,7 +5,7 @@ It owns one bytes object that no other code can see until `take` hands it out; t
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy
 
 cdef extern from "Python.h":
     # By pointer and not by object: a bytes object is resizable only while its one reference is ours.
@@ -82,12 +82,6 @@ cdef class ByteBuffer:
             self.reserve(needed if self.filled == 0 else max(needed, self.capacity * 2))
         memcpy(self.tail(), data, size)
         self.filled = needed
-        return 0
-
-    cdef int drop(self, Py_ssize_t size) except -1:
-        """Forget the first `size` octets."""
-        self.filled -= size
-        memmove(self.data(), self.data() + size, self.filled)
         return 0
 
     cdef bytes take(self):

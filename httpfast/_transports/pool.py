@@ -323,9 +323,10 @@ class AsyncPool:
         return Negotiator(make_h1, make_h2)
 
     def share(self, connection: PooledConnection) -> None:
-        """A connection of HTTP/2 has room: for requests that wait for one."""
+        """An HTTP/2 connection has room for requests that wait for one; the others may dial, if it has for some only."""
         while (turn := self.state.share(connection)) is not None:
             self.serve(turn)
+        self._promote_riders(connection.origin, if_stranded=True)
 
     def _promote_riders(self, origin: Origin, *, if_stranded: bool = False) -> None:
         """The dial that requests waited for has brought nothing that they can share: each dials for itself.
@@ -483,13 +484,14 @@ class Pool:
         return True
 
     def share(self, connection: PooledConnection) -> None:
-        """A connection of HTTP/2 has room: for requests that wait for one."""
+        """An HTTP/2 connection has room for requests that wait for one; the others may dial, if it has for some only."""
         while True:
             with self._lock:
                 turn = self.state.share(connection)
             if turn is None:
-                return
+                break
             _wake(turn)
+        self._promote_riders(connection.origin, if_stranded=True)
 
     def _promote_riders(self, origin: Origin, *, if_stranded: bool = False) -> None:
         """The dial that requests waited for has brought nothing that they can share: each dials for itself.

@@ -352,11 +352,10 @@ class TrioPool:
         self.close_discarded()
 
     def share(self, connection: SharedConnection) -> None:
-        """A connection of HTTP/2 has room for requests that wait for one; or takes no more, and they wait in vain."""
+        """An HTTP/2 connection has room for requests that wait for one; the others may dial, if it has for some only."""
         while (turn := self.state.share(connection)) is not None:
             _wake(turn)
-        if connection.is_draining:
-            self._promote_riders(connection.origin, if_stranded=True)
+        self._promote_riders(connection.origin, if_stranded=True)
 
     def drop(self, connection: AnyConnection) -> None:
         """A task gives up a connection in the middle of an exchange, or it has closed."""

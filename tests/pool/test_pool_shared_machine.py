@@ -202,6 +202,7 @@ class SharedPoolMachine(RuleBasedStateMachine):
             connection = connections[index % len(connections)]
             connection.set_capacity(capacity)
             self.share(connection)
+            self.promote(connection.origin, if_stranded=True)
 
     @precondition(lambda self: self.dials)
     @rule(index=indices, capacity=st.none() | st.integers(1, 4))

@@ -337,6 +337,8 @@ cdef class PoolState:
         `if_stranded`: only while there is no dial that they ride on, and no server that takes nothing for now.
         """
         cdef Waiter waiter
+        if origin is None:
+            return None                        # of a connection whose dial has not ended yet
         while origin.riding.first is not None and not (if_stranded and (origin.dials or self.is_stalled(origin))):
             waiter = origin.riding.first
             origin.riding.remove(waiter)

@@ -323,7 +323,7 @@ class AsyncPool:
         return Negotiator(make_h1, make_h2)
 
     def share(self, connection: PooledConnection) -> None:
-        """An HTTP/2 connection has room for requests that wait for one; the others may dial, if it has for some only."""
+        """An HTTP/2 connection has room for requests that wait for one; others may dial, if it has for some only."""
         while (turn := self.state.share(connection)) is not None:
             self.serve(turn)
         self._promote_riders(connection.origin, if_stranded=True)
@@ -484,7 +484,7 @@ class Pool:
         return True
 
     def share(self, connection: PooledConnection) -> None:
-        """An HTTP/2 connection has room for requests that wait for one; the others may dial, if it has for some only."""
+        """An HTTP/2 connection has room for requests that wait for one; others may dial, if it has for some only."""
         while True:
             with self._lock:
                 turn = self.state.share(connection)

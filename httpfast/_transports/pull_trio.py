@@ -352,7 +352,7 @@ class TrioPool:
         self.close_discarded()
 
     def share(self, connection: SharedConnection) -> None:
-        """An HTTP/2 connection has room for requests that wait for one; the others may dial, if it has for some only."""
+        """An HTTP/2 connection has room for requests that wait for one; others may dial, if it has for some only."""
         while (turn := self.state.share(connection)) is not None:
             _wake(turn)
         self._promote_riders(connection.origin, if_stranded=True)

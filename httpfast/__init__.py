@@ -6,6 +6,8 @@ response = httpfast.get("https://example.org/")
 
 async with httpfast.AsyncClient() as client:
     response = await client.get("https://example.org/")
+
+PYTEST_DONT_REWRITE: this package brings a plugin for pytest, which would warn where it was imported before pytest was.
 """
 
 from .__version__ import __description__, __title__, __version__

@@ -70,7 +70,8 @@ def protocol_of(item: pytest.Function) -> str:
     stated = str(_parameters(item).get("protocol", ""))[:2]
     if stated in PROTOCOLS:
         return stated
-    if item.path.parent.name == "http2" or re.search(r"_h2|hpack|http2|_shared", item.path.name):
+    words = set(re.split(r"[\[\]-]", item.name))
+    if item.path.parent.name == "http2" or re.search(r"_h2|hpack|http2|_shared", item.path.name) or "h2" in words:
         return "h2"
     uses_network = any(name in item.fixturenames for name in (*_DRIVERS, "sync_driver"))
     return "h1" if uses_network or item.path.parent.name in ("engine", "proxies", "faults") else ""

@@ -117,7 +117,14 @@ def test_wheel_names_its_licence_extras_and_command(distributions: Path) -> None
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert set(metadata.get_all("Provides-Extra", [])) == set(project["optional-dependencies"])
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-    assert commands.split() == ["[console_scripts]", "httpfast", "=", "httpfast:main"]
+    assert [line for line in commands.splitlines() if line] == [
+        "[console_scripts]",
+        "httpfast = httpfast:main",
+        "[opentelemetry_instrumentor]",
+        "httpfast = httpfast.otel._instrumentor:HTTPFastInstrumentor",
+        "[pytest11]",
+        "httpfast_pytest = httpfast_pytest",
+    ]
 
 
 @pytest.mark.timeout(600)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ from httpfast._cext.hpack import HpackDecoder
 from . import engines, streams, values
 from .__main__ import Account, escaped
 from .targets import TARGETS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _requests_are_forgotten() -> Iterator[None]:
+    """The target of HTTP/2 keeps the requests that it sends again and again."""
+    yield
+    engines._h2_requests.cache_clear()
+
 
 FINDINGS: dict[str, list[dict[str, str]]] = tomllib.loads(
     (Path(__file__).parent / "findings.toml").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 from bench.server import Certificates, EmbeddedServer
 
 from . import servers
-from .leftovers import Leftovers, more_objects, objects
+from .leftovers import Alive, Leftovers
 from .nginx import Nginx
 
 if TYPE_CHECKING:
@@ -132,16 +132,19 @@ def _nothing_left_open(request: pytest.FixtureRequest, _what_uvloop_keeps: None)
     before.check()
 
 
+@pytest.fixture(scope="session")
+def _alive(request: pytest.FixtureRequest) -> Iterator[Alive]:
+    """The objects of the core, looked at now and then, and when all is over."""
+    alive = Alive()
+    yield alive
+    alive.check(request.session.testsfailed)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_left_alive(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails the last test of a module that keeps exchanges, connections, streams or pools alive."""
-    failures = request.session.testsfailed
-    before = objects()
+def _nothing_left_alive(request: pytest.FixtureRequest, _alive: Alive) -> Iterator[None]:
+    """Fails when modules keep exchanges, connections, streams or pools alive. See `leftovers`."""
     yield
-    # The traceback of a test that has failed holds what it worked with.
-    if request.session.testsfailed == failures:
-        more = more_objects(before)
-        assert not more, f"left alive by {request.node.name}: {dict(more)}"
+    _alive.end_module(request.node.name, request.session.testsfailed)
 
 
 @pytest.fixture

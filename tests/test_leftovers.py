@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from httpfast._cext.pool import PoolState
 
-from .leftovers import FOLDER, Leftovers, more_objects, objects
+from .leftovers import FOLDER, Alive, Leftovers, more_objects, objects
 
 needs_proc = pytest.mark.skipif(not os.path.isdir(FOLDER), reason="this system does not list open descriptors")
 
@@ -64,6 +65,8 @@ class Subclass(PoolState):
 
 @pytest.mark.parametrize("kind", [PoolState, Subclass])
 def test_object_that_is_alive_is_found_and_garbage_is_not(kind: type[PoolState]) -> None:
+    # What other tests have left to the collector does not count.
+    gc.collect()
     before = objects()
     alive: list[object] = [kind()]
 
@@ -73,3 +76,18 @@ def test_object_that_is_alive_is_found_and_garbage_is_not(kind: type[PoolState])
     alive.append(alive)
     del alive
     assert more_objects(before) == Counter()
+
+
+def test_what_modules_leave_alive_fails_once_and_not_beside_a_failure() -> None:
+    gc.collect()
+    alive = Alive()
+    held = [PoolState()]
+
+    alive.end_module("first", 0)
+    alive.end_module("second", 0)
+    with pytest.raises(AssertionError, match=r"one of \['first', 'second'\]: \{'PoolState': 1\}"):
+        alive.check(0)
+    alive.check(0)
+    held.append(PoolState())
+    alive.check(1)
+    alive.check(1)

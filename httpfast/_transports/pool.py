@@ -17,7 +17,7 @@ from time import monotonic
 from .._cext.buffer import expect_large_blocks
 from .._cext.plain import checkout_under, release_under
 from .._cext.pool import PoolState
-from .._exceptions import ConnectError
+from .._exceptions import ConnectError, ConnectTimeout
 from .connector import (
     NEVER,
     Endpoint,
@@ -95,12 +95,13 @@ class _Claim:
 
 
 class _Dial:
-    """A dial under way. `waiter` is the one that fails if it does, or None."""
+    """A dial under way. `waiter` is the one that fails if it does, or None; its limits are those of `claim`."""
 
-    __slots__ = ("origin", "task", "waiter")
+    __slots__ = ("claim", "origin", "task", "waiter")
 
     def __init__(self, waiter: Waiter) -> None:
         self.waiter: Waiter | None = waiter
+        self.claim: _Claim = waiter.wake
         self.origin: Origin = waiter.origin
         self.task: asyncio.Task[None] | None = None
 
@@ -262,7 +263,7 @@ class AsyncPool:
     def _dial(self, waiter: Waiter) -> None:
         claim: _Claim = waiter.wake
         left = time_left(None, claim.deadline)
-        if left is not None:
+        if left is not None and claim.timer is None:
             # The dial has its own limits, but may come to serve another request than this one.
             claim.timer = self.loop.call_later(left, claim.expire, connect_timeout)
         dial = waiter.dial = _Dial(waiter)
@@ -300,6 +301,7 @@ class AsyncPool:
             owner.dial, turn.dial = turn.dial, None
             if owner.dial is not None:
                 owner.dial.waiter = owner
+                self._limit_dial_of_another(owner.wake)
         elif owner is not None:
             owner.dial = None
         self.serve(turn)
@@ -307,6 +309,13 @@ class AsyncPool:
             self.share(connection)
         self._promote_riders(attempt.origin, if_stranded=connection.is_shared)
         self._schedule_expiry()
+
+    def _limit_dial_of_another(self, claim: _Claim) -> None:
+        """A request now waits for a dial with another one's limits: let its own end the wait."""
+        claim.stop_timer()
+        limit = time_left(claim.timeouts.get("connect"), claim.deadline)
+        if limit is not None:
+            claim.timer = self.loop.call_later(limit, claim.expire, connect_timeout)
 
     def _new_protocol(self, may_be_h2: bool) -> H1Connection | Negotiator:
         """What a transport is given: a connection, or what finds out of which kind it is to be."""
@@ -345,8 +354,13 @@ class AsyncPool:
         waiter = dial.waiter
         if waiter is not None:
             waiter.dial = dial.waiter = None
-            self.state.leave(waiter)
             claim: _Claim = waiter.wake
+            is_anothers = claim is not dial.claim and isinstance(error, ConnectTimeout)
+            if is_anothers and not claim.future.done() and not self._is_closed:
+                # The time of the request that it was started for is over, not of the one that has come to wait for it.
+                self._dial(waiter)
+                return
+            self.state.leave(waiter)
             if not claim.future.done():
                 claim.future.set_exception(error)
         self.serve(self.state.vacate(dial.origin))

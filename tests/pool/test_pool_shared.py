@@ -280,3 +280,30 @@ def test_server_that_goes_away_and_takes_no_requests_is_not_waited_for():
 
     assert state.checkout("a", 0.0) is None
     assert state.enter("a").may_dial
+
+
+def test_connection_that_takes_none_for_now_does_not_expire_under_those_who_wait_for_it():
+    """H2-19: nobody would dial for them."""
+    state = multiplexed(None, None, None, 5.0)
+    connection = shared(state, 1)
+    state.release(connection, 0.0)
+    connection.set_capacity(0)
+    waiter = state.enter("a")
+
+    state.expire(1e9)
+
+    assert state.discarded == []
+    connection.set_capacity(1)
+    assert share_all(state, connection) == [waiter]
+
+
+def test_connection_that_takes_none_for_now_expires_when_nobody_waits_for_it():
+    state = multiplexed(None, None, None, 5.0)
+    connection = shared(state, 1)
+    state.release(connection, 0.0)
+    connection.set_capacity(0)
+
+    state.expire(1e9)
+
+    assert state.discarded == [connection]
+    assert state.enter("a").may_dial

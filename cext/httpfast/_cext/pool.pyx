@@ -409,12 +409,15 @@ cdef class PoolState:
         return self.grant_next(origin)
 
     cpdef int expire(self, double now) except -1:
-        """Discard the connections that have been idle for too long."""
-        cdef PooledConnection connection = self.oldest
+        """Discard the connections that have been idle for too long, but for those on which somebody waits for room."""
+        cdef PooledConnection newer, connection = self.oldest
         while connection is not None and now - connection.idle_since > self.keepalive_expiry:
-            self.unlink_idle(connection)
-            self.discard(connection)
-            connection = self.oldest
+            newer = connection.newer
+            # Its server takes none for now (SETTINGS_MAX_CONCURRENT_STREAMS 0); nobody would dial for those who ride.
+            if not (connection.is_shared and connection.origin.riding.first is not None and connection.is_stalled()):
+                self.unlink_idle(connection)
+                self.discard(connection)
+            connection = newer
         return 0
 
     def idle_connections(self) -> list:

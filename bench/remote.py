@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from .server import Child
+
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 3.0
@@ -146,16 +148,12 @@ class GateProcess:
         self._core = core
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "bench.gate"]
-        pipe = subprocess.PIPE
-        with on_core(self._core):
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self.__exit__()
-            raise WorkerError("the gate did not start")
-        self.url = f"http://127.0.0.1:{int(line)}"
+        try:
+            with on_core(self._core):
+                self._child = Child("bench.gate", patience=STOP_TIMEOUT)
+        except RuntimeError as error:
+            raise WorkerError(str(error)) from error
+        self.url = f"http://127.0.0.1:{int(self._child.ready)}"
         return self
 
     def count(self) -> int:
@@ -166,12 +164,4 @@ class GateProcess:
             return int(client.recv(4096).rpartition(b"\r\n\r\n")[2])
 
     def __exit__(self, *exception: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._child.stop()

@@ -60,7 +60,8 @@ Ends
 from __future__ import annotations
 
 from .certificates import Certificates, write_certificates
+from .child import Child
 from .content import content
 from .process import EmbeddedServer
 
-__all__ = ["Certificates", "EmbeddedServer", "content", "write_certificates"]
+__all__ = ["Certificates", "Child", "EmbeddedServer", "content", "write_certificates"]

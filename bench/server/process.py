@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import os
 import ssl
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from .certificates import Certificates
-
-ROOT = Path(__file__).resolve().parents[2]
-STOP_TIMEOUT = 5.0
+from .child import Child
 
 
 class EmbeddedServer:
@@ -38,7 +33,7 @@ class EmbeddedServer:
         self._wants_uds = uds and os.name == "posix"
         self._certificates = certificates
         self._loop = loop
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Child | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.port = 0
         self.url = ""
@@ -54,19 +49,17 @@ class EmbeddedServer:
         """Start the process and wait until it listens. Raises RuntimeError if it exits first."""
         self._directory = tempfile.TemporaryDirectory(prefix="bench-server-")
         certdir = self._directory.name if self._certificates is None else str(self._certificates.directory)
-        command = [sys.executable, "-m", "bench.server", "--port", "0", "--loop", self._loop]
+        arguments = ["--port", "0", "--loop", self._loop]
         if self._wants_tls:
-            command += ["--tls-port", "0", "--certdir", certdir]
+            arguments += ["--tls-port", "0", "--certdir", certdir]
         if self._wants_uds:
-            command += ["--uds", f"{self._directory.name}/http.sock"]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
+            arguments += ["--uds", f"{self._directory.name}/http.sock"]
+        try:
+            self._process = Child("bench.server", *arguments)
+        except RuntimeError:
             self.stop()
-            raise RuntimeError(f"the server did not start: {' '.join(command)}")
-        self._take_report(json.loads(line))
+            raise
+        self._take_report(json.loads(self._process.ready))
         return self
 
     def _take_report(self, ready: dict[str, object]) -> None:
@@ -85,15 +78,7 @@ class EmbeddedServer:
         """End the process: by closing its stdin, or by SIGKILL if it takes over 5 seconds. May be called twice."""
         process, self._process = self._process, None
         if process is not None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            try:
-                process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
+            process.stop()
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None

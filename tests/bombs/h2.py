@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..engine.hpack_blocks import coded, indexed, inserted, plain
+from ..http2.floods import FLOODS
 from ..http2.frames import (
-    SETTINGS_ACK,
     Code,
     Kind,
-    Setting,
     answer,
     continuation,
     data,
@@ -19,10 +18,7 @@ from ..http2.frames import (
     ping,
     push_promise,
     rst_stream,
-    settings,
     status,
-    window_update,
-    word,
 )
 from ..http2.peer import Greet, Read, ReadAll, ReadRequest
 from ..peers import Send, Step, WaitForClose
@@ -31,20 +27,9 @@ from .rows import Row, SendOn
 
 HEAD = headers(1, status(200))
 
-FLOODS = {
-    "PING": ping(),
-    "answers to PING": ping(is_answer=True),
-    "SETTINGS": settings((Setting.MAX_CONCURRENT_STREAMS, 100)),
-    "SETTINGS of 100 entries": settings(*[(Setting.INITIAL_WINDOW_SIZE, 65_535)] * 100),
-    "empty SETTINGS": settings(),
-    "answers to SETTINGS": SETTINGS_ACK,
-    "PRIORITY": frame(Kind.PRIORITY, 0, 1, word(0) + b"\x10"),
-    "WINDOW_UPDATE of 1": window_update(0, 1),
-    "WINDOW_UPDATE of 1 on a stream": window_update(1, 1),
-    "empty DATA": data(1, b""),
-    "DATA of padding": data(1, b"", padding=255),
-    "unknown frames": frame(0x77, 0xFF, 1, b"x" * 16_384),
-    "RST_STREAM of a stream that has ended": rst_stream(1, Code.CANCEL),
+MORE_FLOODS = {
+    "DATA of much padding": data(1, b"", padding=255),
+    "large unknown frames": frame(0x77, 0xFF, 1, b"x" * 16_384),
     "GOAWAY": goaway(1),
     "PUSH_PROMISE": push_promise(1, 2, status(200)),
 }
@@ -76,10 +61,9 @@ def block_in_frames(fields: bytes, size: int = 16_000) -> bytes:
 def _floods() -> list[Row]:
     rows = [
         Row(f"flood of {name}", "H2-07", script(HEAD, on=octets), ends=BROKEN)
-        for name, octets in FLOODS.items()
-        if not name.startswith("RST_STREAM")
+        for name, octets in (FLOODS | MORE_FLOODS).items()
     ]
-    closed = script(HEAD, data(1, b"", ends=True), on=FLOODS["RST_STREAM of a stream that has ended"])
+    closed = script(HEAD, data(1, b"", ends=True), on=rst_stream(1, Code.CANCEL))
     rows.append(
         Row(
             "flood of RST_STREAM on a stream that has ended",

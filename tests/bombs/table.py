@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from bench.remote import ROOT, environment
+from bench.remote import environment
+from bench.server import Child
 
 from ..http2.frames import answer
 from ..http2.peer import Greet, Peer
@@ -71,31 +70,14 @@ class Target:
         self.driver = driver
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bombs.target", self.driver],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=environment(),
-        )
+        self._child = Child("tests.bombs.target", self.driver, env=environment(), patience=10.0)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._child.stop()
 
     def measure(self, row: Row, protocol: str) -> Cost:
         """Bomb it. Raises RuntimeError when it dies of that."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         is_h2 = protocol == "h2"
         with ExitStack() as stack:
             scripts = [row.script(), *([row.second()] if row.second else [])]
@@ -106,9 +88,9 @@ class Target:
                 warm = stack.enter_context(Peer([ReadRequest(), Send(row.warm), WaitForClose(20)]))
             peer = stack.enter_context(Peer(*scripts)) if scripts[0] else None
             command = {"act": row.act, "url": peer.url if peer else "", "warm": warm.url, "http2": is_h2}
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._child.stdin.write(json.dumps(command) + "\n")
+            self._child.stdin.flush()
+            line = self._child.stdout.readline()
             if not line:
                 raise RuntimeError(f"{row.name}: {self.driver} has died of it")
             told: dict[str, Any] = json.loads(line)

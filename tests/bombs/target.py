@@ -223,6 +223,7 @@ def main(driver: str) -> None:
     """Measure until stdin ends."""
     is_async = driver != "sync"
     runner = asyncio.Runner(loop_factory=loop_factory(driver)) if is_async else None
+    print("ready", flush=True)
     for line in sys.stdin:
         coroutine = measure(is_async, json.loads(line))
         print(json.dumps(drive(coroutine) if runner is None else runner.run(coroutine)), flush=True)

@@ -57,6 +57,7 @@ async def test_idle_connection_of_http2_that_was_reset_is_not_used(loop_driver: 
         origin.call(connection.abort)
         origin.wait_until(lambda: connection.is_lost)
         origin.call(lambda: None)
+        # As above: longer than the loop trusts what it has seen.
         time.sleep(0.002)
         for _ in range(turns):
             await asyncio.sleep(0)

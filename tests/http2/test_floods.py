@@ -10,44 +10,24 @@ import httpfast
 
 from ..drivers.facade import Driver
 from ..peers import Send, Step, WaitForClose
+from .floods import FLOODS
 from .frames import (
-    SETTINGS_ACK,
     Code,
     Kind,
-    Setting,
     answer,
     continuation,
     data,
-    frame,
     headers,
     ping,
     rst_stream,
     settings,
     status,
     window_update,
-    word,
 )
 from .peer import Greet, Peer, Read, ReadGoaway, ReadRequest, ReadReset
 from .scenarios import ANSWER
 
 HEAD = headers(1, status(200))
-
-FLOODS = {
-    "ping": ping(),
-    "ping-answers": ping(is_answer=True),
-    "settings": settings((Setting.MAX_CONCURRENT_STREAMS, 100)),
-    "settings-of-many-entries": settings(*[(Setting.INITIAL_WINDOW_SIZE, 65_535)] * 100),
-    "empty-settings": settings(),
-    "settings-answers": SETTINGS_ACK,
-    "priority": frame(Kind.PRIORITY, 0, 1, word(0) + b"\x10"),
-    "priority-of-idle-streams": frame(Kind.PRIORITY, 0, 99, word(0) + b"\x10"),
-    "window-updates": window_update(0, 1),
-    "window-updates-of-a-stream": window_update(1, 1),
-    "empty-data": data(1, b""),
-    "data-of-padding": data(1, b"", padding=10),
-    "unknown": frame(0x77, 0xFF, 1, b"x"),
-    "unknown-and-empty": frame(0x77),
-}
 
 
 @pytest.mark.parametrize("name", FLOODS)

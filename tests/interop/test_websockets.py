@@ -6,8 +6,6 @@ import asyncio
 import base64
 import hashlib
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 import httpfast
+from bench.server import Child
 from tests.peers import Close, ReadHead, Reset, ScriptedPeer, Send, Step
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +29,8 @@ def httpx_ws() -> Any:
 def echo() -> Iterator[str]:
     """The URL of an echo server."""
     pytest.importorskip("websockets", reason=REASON)
-    command = [sys.executable, "-m", "tests.websockets.echo_server"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        assert process.stdin is not None
-        process.stdin.close()
+    with Child("tests.websockets.echo_server") as child:
+        yield f"http://127.0.0.1:{child.ready.strip()}"
 
 
 def make_client(way: str, prefix: str = "") -> Any:

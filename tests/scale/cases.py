@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from bench.memory import SPARE_DESCRIPTORS, raise_descriptor_limit
 from bench.remote import ROOT, environment
-from bench.server import write_certificates
+from bench.server import Child, write_certificates
 
 PATIENCE = 1800.0
 STOP_TIMEOUT = 10.0
@@ -76,31 +76,16 @@ class GateProcess:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="scale-")
         self.ca_file = str(write_certificates(self._folder.name).ca_file)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.scale.gate", self._folder.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=environment(),
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self.__exit__()
-            raise RuntimeError("the gate did not start")
-        self.ports: dict[str, int] = json.loads(line)
+        try:
+            self._child = Child("tests.scale.gate", self._folder.name, env=environment(), patience=STOP_TIMEOUT)
+        except RuntimeError:
+            self._folder.cleanup()
+            raise
+        self.ports: dict[str, int] = json.loads(self._child.ready)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._child.stop()
         self._folder.cleanup()
 
 

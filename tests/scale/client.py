@@ -130,7 +130,7 @@ class Case:
             client.get(f"{self._url}/gate/1?first")
             meter = Meter(self._facts)
             first = burst("first")
-            time.sleep(SETTLE)
+            time.sleep(SETTLE)  # As above.
             meter.idle()
             second = burst("second")
             return meter.end(first, second)

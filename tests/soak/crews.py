@@ -263,6 +263,7 @@ async def cancelled_task(chance: random.Random, request: Any) -> httpfast.Respon
         for _ in range(chance.randrange(6)):
             await asyncio.sleep(0)
     else:
+        # Anywhere in an exchange: these take about as long.
         await asyncio.sleep(chance.random() * 0.004)
     task.cancel()
     try:

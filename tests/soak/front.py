@@ -11,15 +11,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from bench.memory import SPARE_DESCRIPTORS, raise_descriptor_limit
-from bench.remote import ROOT, environment, on_core
-from bench.server import write_certificates
+from bench.remote import environment, on_core
+from bench.server import Child, write_certificates
 from tests.nginx import Nginx as AnyNginx
 
 from .cards import HUGE_BYTES, LARGE, PAD
@@ -74,29 +73,13 @@ class Origin:
     """`tests.soak.origin` in a process of its own. `ports`: by name."""
 
     def __init__(self, directory: str, core: int | None) -> None:
-        command = [sys.executable, "-m", "tests.soak.origin", directory]
         with on_core(core):
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environment()
-            )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self.close()
-            raise RuntimeError("the origin did not start")
-        self.ports: dict[str, int] = json.loads(line)
+            self._child = Child("tests.soak.origin", directory, env=environment())
+        self.ports: dict[str, int] = json.loads(self._child.ready)
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._child.stop()
 
 
 class Nginx:

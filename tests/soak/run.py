@@ -142,20 +142,23 @@ class Soak:
         ]
         deadline = time.monotonic() + PATIENCE
         while wait(shifts, timeout=1.0).not_done:
-            now = time.monotonic()
-            if self._tell is not None and now - self._last_told > TELL_EVERY:
-                self._last_told = now
-                self._tell(
-                    f"{now - self._start:,.0f} s: {self.tallies.done:,} requests, {resident_bytes() / MIB:.1f} MiB"
-                )
-            if now > deadline:
+            self._look_up(servers)
+            if time.monotonic() > deadline:
                 raise Hung(f"a shift of {list(shares)} has not ended in {PATIENCE:.0f} s")
-            if self.plan.reload_every and now - self._last_reload > self.plan.reload_every:
-                self._last_reload = now
-                self.reloads += 1
-                servers.nginx.reload()
+        self._look_up(servers)  # A round may well be over within that second.
         for shift in shifts:
             shift.result()
+
+    def _look_up(self, servers: Servers) -> None:
+        """Tell how far it is, and reload nginx, if it is time."""
+        now = time.monotonic()
+        if self._tell is not None and now - self._last_told > TELL_EVERY:
+            self._last_told = now
+            self._tell(f"{now - self._start:,.0f} s: {self.tallies.done:,} requests, {resident_bytes() / MIB:.1f} MiB")
+        if self.plan.reload_every and now - self._last_reload > self.plan.reload_every:
+            self._last_reload = now
+            self.reloads += 1
+            servers.nginx.reload()
 
     def _result(
         self, samples: list[Sample], seconds: float, before: tuple[int, int], after: tuple[int, int]

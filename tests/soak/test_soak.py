@@ -38,7 +38,7 @@ GOOD = {
 def test_slice_of_the_soak_passes(tmp_path: Path) -> None:
     """In a process of its own, whose memory and descriptors are measured. The passage of time is the very thing."""
     report, plot = tmp_path / "soak.json", tmp_path / "soak.svg"
-    slicing = ["--minutes", "0.1", "--round", "3000", "--faults", "10", "--reload", "4", "--interval", "0.2"]
+    slicing = ["--minutes", "0.1", "--round", "3000", "--faults", "10", "--reload", "2", "--interval", "0.2"]
 
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak", *slicing, "--anywhere", "--json", str(report), "--svg", str(plot)],

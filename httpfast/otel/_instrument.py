@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from .._async_client import AsyncClient
-    from .._request import Request
     from .._response import Response
 
     AnyClient = TypeVar("AnyClient", Client, AsyncClient)
@@ -89,25 +88,13 @@ def _told(telemetry: Telemetry, send: Send) -> Send:
 
     @wraps(send)
     def handle_request(*arguments: Any) -> Response:
-        request: Request = arguments[-1]
-        exchange = telemetry.begin(request)
+        exchange = telemetry.begin(*arguments)
         if exchange is None:
             return send(*arguments)
-        token = exchange.enter()
-        try:
+        with exchange:
             response = send(*arguments)
             exchange.answered(response)
-        except BaseException as error:
-            exchange.failed(error)
-            raise
-        finally:
-            exchange.leave(token)
-        if len(arguments) > 1:
-            telemetry.transports.add(arguments[0])
-        if "_raw" in response.__dict__ or not isinstance(response.stream, SyncByteStream):
-            exchange.end()
-        else:
-            response.stream = _Stream(response.stream, exchange)
+        exchange.follow(response, SyncByteStream, _Stream)
         return response
 
     return handle_request
@@ -118,25 +105,13 @@ def _told_async(telemetry: Telemetry, send: AsyncSend) -> AsyncSend:
 
     @wraps(send)
     async def handle_async_request(*arguments: Any) -> Response:
-        request: Request = arguments[-1]
-        exchange = telemetry.begin(request)
+        exchange = telemetry.begin(*arguments)
         if exchange is None:
             return await send(*arguments)
-        token = exchange.enter()
-        try:
+        with exchange:
             response = await send(*arguments)
             exchange.answered(response)
-        except BaseException as error:
-            exchange.failed(error)
-            raise
-        finally:
-            exchange.leave(token)
-        if len(arguments) > 1:
-            telemetry.transports.add(arguments[0])
-        if "_raw" in response.__dict__ or not isinstance(response.stream, AsyncByteStream):
-            exchange.end()
-        else:
-            response.stream = _AsyncStream(response.stream, exchange)
+        exchange.follow(response, AsyncByteStream, _AsyncStream)
         return response
 
     return handle_async_request

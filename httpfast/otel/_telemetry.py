@@ -13,9 +13,9 @@ from ..__version__ import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextvars import Token
-    from typing import Any
+    from typing import Any, Self
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, MeterProvider
@@ -84,11 +84,16 @@ class Telemetry:
         )
         self.transports: WeakSet[Any] = WeakSet()
 
-    def begin(self, request: Request) -> Exchange | None:
-        """An exchange begins. None when whoever asks for it wants nobody told."""
+    def begin(self, *arguments: Any) -> Exchange | None:
+        """An exchange begins. None when whoever asks for it wants nobody told.
+
+        Args:
+            arguments: a request, maybe after the transport that sends it and has connections to be counted.
+        """
         if any(context.get_value(name) for name in _SUPPRESSED):
             return None
-        return Exchange(self, request)
+        self.transports.update(arguments[:-1])
+        return Exchange(self, arguments[-1])
 
     def _count_connections(self, options: CallbackOptions) -> Iterator[Observation]:
         for transport in list(self.transports):
@@ -102,6 +107,8 @@ class Telemetry:
 
 class Exchange:
     """One exchange, from its request to the end of its response's body.
+
+    As a context manager it is the current span, and has failed with what is raised meanwhile.
 
     Args:
         telemetry: whom to tell.
@@ -139,13 +146,14 @@ class Exchange:
         self._context: Context = trace.set_span_in_context(self.span)
         propagate.inject(request.headers, self._context)
 
-    def enter(self) -> Token[Context]:
-        """Make it the current span of this task; what is returned is for `leave`."""
-        return context.attach(self._context)
+    def __enter__(self) -> Self:
+        self._token: Token[Context] = context.attach(self._context)
+        return self
 
-    def leave(self, token: Token[Context]) -> None:
-        """It is not the current span any more."""
-        context.detach(token)
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            self.failed(error)
+        context.detach(self._token)
 
     def answered(self, response: Response) -> None:
         """The response's head is there."""
@@ -161,6 +169,13 @@ class Exchange:
         peer: tuple[str, int] | str | None = None if stream is None else stream.get_extra_info("server_addr")
         if isinstance(peer, tuple):
             self.span.set_attributes({"network.peer.address": peer[0], "network.peer.port": peer[1]})
+
+    def follow(self, response: Response, body: type, follower: Callable[[Any, Exchange], Any]) -> None:
+        """End with the response's body, passed on by a follower when it is of that type; at once, if it came whole."""
+        if "_raw" not in response.__dict__ and isinstance(response.stream, body):
+            response.stream = follower(response.stream, self)
+        else:
+            self.end()
 
     def failed(self, error: BaseException) -> None:
         """There is no response, or not all of it."""

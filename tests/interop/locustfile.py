@@ -75,7 +75,7 @@ class Visitor(HttpFastUser):
 
     @task
     def rest(self) -> None:
-        gevent.sleep(0.05)
+        gevent.sleep(0.05)  # Locust's users run until the run is ended: without it they would keep the others from it.
 
 
 class Lazy(HttpFastUser):

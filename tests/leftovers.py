@@ -76,7 +76,8 @@ def counted() -> frozenset[type]:
     from httpfast._cext.carried_h2 import CarriedH2Connection
     from httpfast._cext.exchange import Exchange
     from httpfast._cext.h1 import H1Engine
-    from httpfast._cext.h2 import H2Engine, H2Stream
+    from httpfast._cext.h2 import H2Engine
+    from httpfast._cext.h2_sender import H2Stream
     from httpfast._cext.pool import PooledConnection, PoolState, Waiter
 
     kinds: list[type] = [H1Connection, LoopShare, H2Connection, BlockingConnection, BlockingH2Connection]

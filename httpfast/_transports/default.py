@@ -20,7 +20,7 @@ from .._types import AsyncByteStream, ByteStream, SyncByteStream
 from .base import AsyncBaseTransport, BaseTransport
 from .connector import FORWARD, Route, run
 from .pool import AsyncPool, Pool
-from .replay import may_repeat, repeated, was_too_late
+from .replay import Attempts, repeated, was_too_late
 from .trace import report_of
 from .tunnels import (
     by_upgrade,
@@ -299,7 +299,8 @@ class HTTPTransport(BaseTransport):
                 may_connect = check_connect(exchange, self._route)
                 if may_connect and exchange.method != "CONNECT":
                     exchange, connection = self._over_h2(exchange)
-        attempts, fresh = 1, False
+        attempts: Attempts | None = None
+        fresh = False
         while True:
             if connection is None and not fresh:
                 connection = pool.checkout(exchange)
@@ -323,10 +324,12 @@ class HTTPTransport(BaseTransport):
                 break
             except BaseException as error:
                 self._give_up(pool, connection, exchange)
-                http1 = self._route.http1
-                if not self._replay or not may_repeat(request, exchange, connection, error, attempts, http1):
+                if not self._replay:
                     raise
-            attempts += 1
+                attempts = attempts or Attempts()
+                http1 = self._route.http1
+                if not attempts.may_go_on(request, exchange, connection, error, http1):
+                    raise
             fresh = not (exchange.was_refused or exchange.needs_h1)
             exchange = repeated(exchange, http1)
             connection = None
@@ -468,7 +471,8 @@ class AsyncHTTPTransport(AsyncBaseTransport):
             pool = self._find_pool()
         if may_connect and exchange.method != "CONNECT":
             exchange, connection = self._over_h2(pool.state, exchange)
-        attempts, fresh = 1, False
+        attempts: Attempts | None = None
+        fresh = False
         while True:
             try:
                 if connection is None and not fresh:
@@ -494,10 +498,12 @@ class AsyncHTTPTransport(AsyncBaseTransport):
                 break
             except BaseException as error:
                 self._give_up(connection, exchange)
-                http1 = self._route.http1
-                if not self._replay or not may_repeat(request, exchange, connection, error, attempts, http1):
+                if not self._replay:
                     raise
-            attempts += 1
+                attempts = attempts or Attempts()
+                http1 = self._route.http1
+                if not attempts.may_go_on(request, exchange, connection, error, http1):
+                    raise
             fresh = not (exchange.was_refused or exchange.needs_h1)
             exchange = repeated(exchange, http1)
             connection = None

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from httpfast import RemoteProtocolError
 from httpfast._cext.exchange import Exchange
-from httpfast._cext.h2 import H2Engine, H2Stream
+from httpfast._cext.h2 import H2Engine
+from httpfast._cext.h2_sender import H2Stream
 
 from .h2_octets import (
     ACK,

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import httpfast
 from httpfast._cext.exchange import Exchange
-from httpfast._cext.h2 import H2Engine, H2Stream
+from httpfast._cext.h2 import H2Engine
 from httpfast._cext.h2_heads import RequestFields
+from httpfast._cext.h2_sender import H2Stream
 from httpfast._cext.plain import exchange_of
 
 from .hpack_blocks import Field, literal

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from httpfast import LocalProtocolError
-from httpfast._cext.h2 import H2Engine, error_name
+from httpfast._cext.h2 import H2Engine
 from httpfast._cext.h2_heads import RequestFields
+from httpfast._cext.h2_sender import error_name
 
 from .h2_octets import (
+    ACK,
     CANCEL,
     DATA,
     DEFAULT_WINDOW,
@@ -18,6 +20,7 @@ from .h2_octets import (
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_SIZE,
     NO_ERROR,
+    PING,
     PREFACE,
     REFUSED_STREAM,
     RST_STREAM,
@@ -398,6 +401,68 @@ def test_stream_given_up_is_reset_once_and_what_is_on_its_way_is_ignored():
     engine.receive_octets(headers(1) + data(1, b"late") + window_update(1, 1) + headers(1, status=None, end=True))
     assert exchange.status_code == 0
     assert not engine.is_dead
+
+
+def test_timeout_in_silence_asks_for_a_sign_of_life_and_holds_streams_back_until_it_comes():
+    """RFC 9113, 6.7."""
+    engine = opened()
+    stream, _ = ask(engine)
+    other, _ = ask(engine)
+    engine.take_output()
+
+    engine.cancel(stream, 10.0, 5.0)
+    engine.cancel(other, 10.0, 5.0)
+
+    first, asked, second = sent(engine)
+    assert (first.kind, asked.kind, second.kind) == (RST_STREAM, PING, RST_STREAM)
+    assert engine.is_doubted
+    assert engine.streams_left() == 0
+    engine.receive_octets(frame(PING, asked.payload, flags=ACK))
+    assert not engine.is_doubted
+    assert engine.streams_left() > 0
+
+
+def test_cancellations_and_short_limits_hold_streams_back_only_when_they_come_to_nothing_for_a_while():
+    engine = opened()
+    streams = [ask(engine)[0] for _ in range(4)]
+    engine.take_output()
+
+    engine.cancel(streams[0], 10.0, 0.0)
+    engine.cancel(streams[1], 10.9, 0.5)
+    assert not engine.is_doubted
+    assert [each.kind for each in sent(engine)] == [RST_STREAM, PING, RST_STREAM]
+    engine.cancel(streams[2], 11.1, 0.0)
+    assert engine.is_doubted
+    engine.receive_octets(headers(7, end=True))
+    ask(engine)
+    engine.take_output()
+    engine.cancel(ask(engine)[0], 20.0, 0.0)
+    assert not engine.is_doubted
+    assert [each.kind for each in sent(engine)] == [HEADERS, RST_STREAM, PING]
+
+
+def test_caller_that_has_enough_of_a_body_asks_nobody():
+    engine = opened()
+    stream, _ = ask(engine)
+    engine.receive_octets(headers(1) + data(1, b"enough"))
+    engine.take_output()
+
+    engine.cancel(stream, 10.0, 0.0)
+
+    assert [each.kind for each in sent(engine)] == [RST_STREAM]
+    assert not engine.is_doubted
+
+
+def test_cancel_of_a_closed_stream_does_nothing():
+    engine = opened()
+    stream, _ = ask(engine)
+    engine.receive_octets(headers(1, end=True))
+    engine.take_output()
+
+    engine.cancel(stream, 10.0, 5.0)
+
+    assert sent(engine) == []
+    assert not engine.is_doubted
 
 
 def test_stream_given_up_in_the_middle_of_a_frame_ignores_the_rest():

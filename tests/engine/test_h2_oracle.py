@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from httpfast._cext.exchange import Exchange
-from httpfast._cext.h2 import H2Engine, H2Stream
+from httpfast._cext.h2 import H2Engine
+from httpfast._cext.h2_sender import H2Stream
 
 from .h2_octets import PREFACE, begun, exchange_for, frame, frames_of, goaway
 from .hpack_blocks import Field

@@ -16,7 +16,7 @@ from httpfast._cext.exchange import Exchange
 from httpfast._cext.h2 import H2Engine
 
 from .h2_frames import FRAMES, received
-from .h2_octets import ask, opened
+from .h2_octets import WINDOW_UPDATE, ask, opened
 from .h2_octets import settings as settings_frame
 
 ALTSVC = 10
@@ -62,6 +62,9 @@ def may_differ(refusal: str, octets: bytes, engine: H2Engine, exchanges: list[Ex
     # (RFC 9113, 5.1). h2 has not sent that RST_STREAM.
     if refusal.startswith("Invalid input StreamInputs.RECV_INFORMATIONAL_HEADERS"):
         return exchanges[int.from_bytes(octets[5:9], "big") // 2].is_complete
+    # Whatever is in a WINDOW_UPDATE for a stream that has ended is passed over (RFC 9113, 5.1).
+    if octets[3] == WINDOW_UPDATE and exchanges[int.from_bytes(octets[5:9], "big") // 2].is_complete:
+        return True
     # A reserved bit that is set, which means nothing (RFC 9113, 4.1, 6.9).
     return refusal.startswith("Received frame with non-compliant data") and bool(octets[9] & 0x80)
 

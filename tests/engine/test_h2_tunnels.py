@@ -7,8 +7,9 @@ import pytest
 
 from httpfast import LocalProtocolError, Request
 from httpfast._cext.exchange import Exchange
-from httpfast._cext.h2 import H2Engine, H2Stream
+from httpfast._cext.h2 import H2Engine
 from httpfast._cext.h2_heads import RequestFields
+from httpfast._cext.h2_sender import H2Stream
 from httpfast._cext.plain import exchange_of
 
 from .test_h2_growing_windows import DATA, HEADERS, SETTINGS, frame, frames

@@ -84,6 +84,8 @@ def is_the_loops_own(function: Callable[..., Any], arguments: tuple[Any, ...]) -
     if function.__name__ not in ("setblocking", "setsockopt", "wrap_bio"):
         return False
     frame = sys._getframe(2)
+    if frame.f_globals["__name__"] == "httpfast._transports.alpn":
+        frame = frame.f_back or frame  # whose call it passes on
     return frame.f_code.co_name == "_wrap" or frame.f_globals["__name__"].startswith(("asyncio.", "trio."))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from httpfast import RemoteProtocolError
 from httpfast._cext.exchange import Exchange
 from httpfast._cext.h1 import H1Engine
-from httpfast._cext.h2 import H2Engine, H2Stream
+from httpfast._cext.h2 import H2Engine
 from httpfast._cext.h2_heads import RequestFields
+from httpfast._cext.h2_sender import H2Stream
 from httpfast._cext.headers import RequestHead
 from httpfast._cext.hpack import HpackDecoder, HpackEncoder, HpackError
 

@@ -28,6 +28,7 @@ from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
+    PingReceived,
     RequestReceived,
     SettingsAcknowledged,
     StreamEnded,
@@ -190,13 +191,13 @@ class Stream:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. Facts for the test: `streams` by number, `goaway_code`, `acknowledged`, `is_lost`."""
+    """One connection. Facts for the test: `streams` by number, `goaway_code`, `acknowledged`, `pings`, `is_lost`."""
 
     def __init__(self, origin: ScriptedOrigin) -> None:
         self.origin = origin
         self.streams: dict[int, Stream] = {}
         self.goaway_code: int | None = None
-        self.acknowledged = 0
+        self.acknowledged = self.pings = 0
         self.is_lost = False
         self.last_id: int | None = None
         self.max_streams = origin.max_streams
@@ -298,6 +299,9 @@ class Connection(asyncio.Protocol):
             self.goaway_code = event.error_code
         elif isinstance(event, SettingsAcknowledged):
             self.acknowledged += 1
+        elif isinstance(event, PingReceived):
+            self.flush()  # with the answer
+            self.pings += 1
         elif isinstance(event, (DataReceived, TrailersReceived, StreamEnded, StreamReset)):
             found = self.streams.get(event.stream_id or 0)
             if found is None:

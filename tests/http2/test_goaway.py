@@ -239,6 +239,21 @@ async def test_refused_stream_is_sent_again(driver: Driver, method: str) -> None
         assert client.counts == (1, 1)
 
 
+async def test_goodbyes_are_no_refusals(driver: Driver) -> None:
+    """[H2-10] Connections that end are counted apart from streams that a busy server refuses."""
+    goodbye = [Greet(), ReadRequest(1), Send(goaway(0)), WaitForClose()]
+    refusals: list[Step] = [Greet()]
+    for stream in (1, 3):
+        refusals += [ReadRequest(stream), Send(rst_stream(stream, Code.REFUSED_STREAM))]
+    with Peer(*[goodbye] * 4, [*refusals, ReadRequest(5), Send(answer(5))]) as peer:
+        client = driver.client(http1=False)
+
+        response = await client.post(peer.url, content=POST)
+
+        assert response.text == "ok"
+        assert peer.connections == 5
+
+
 async def test_refused_stream_is_an_error_without_replay(driver: Driver) -> None:
     """[H2-11] The transport's `replay` turns it off."""
     script = [Greet(), ReadRequest(1), Send(rst_stream(1, Code.REFUSED_STREAM)), ReadRequest(3), Send(answer(3))]

@@ -34,9 +34,11 @@ async def test_read_timeout_before_the_head_resets_the_stream(driver: Driver, la
         client = driver.client(**origin.options)
         await client.get(origin.url)
 
-        for _ in range(3):
+        for count in range(1, 4):
             with pytest.raises(httpfast.ReadTimeout):
                 await client.get(f"{origin.url}/hang", timeout=SHORT)
+            await driver.blocking(origin.wait_until, lambda count=count: origin.connections[0].pings == count)
+            await client.get(origin.url)
         await client.rest()
 
         assert (await client.get(origin.url)).text == "ok"

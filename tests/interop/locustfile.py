@@ -57,7 +57,7 @@ class Visitor(HttpFastUser):
         everybody.wait()
         Visitor.waiting += 1
         Visitor.most = max(Visitor.most, Visitor.waiting)
-        assert self.client.get("/delay/0.2").text == "late\n"
+        assert self.client.get("/delay/1").text == "late\n"
         Visitor.waiting -= 1
         Visitor.here -= 1
         if Visitor.here == 0:

@@ -60,10 +60,10 @@ def test_failures_are_reported(run: dict[str, dict[str, Any]]) -> None:
 
 
 def test_users_wait_side_by_side(run: dict[str, dict[str, Any]]) -> None:
-    waited = run["/delay/0.2"]
+    waited = run["/delay/1"]
 
     assert (waited["num_requests"], waited["num_failures"]) == (USERS, 0)
-    assert waited["min_response_time"] >= 200
+    assert waited["min_response_time"] >= 990  # the server's loop may wake a little early
     # The number travels as a length. A wait that holds up the others' would make it 1.
     assert run["most at once"]["total_content_length"] == USERS
 

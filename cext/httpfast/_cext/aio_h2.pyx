@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t
 from .aio cimport LoopShare, is_ending
 from .clock cimport monotonic
 from .exchange cimport Exchange
-from .frame cimport CANCEL, NO_ERROR
-from .h2 cimport STREAM_WINDOW, H2Stream, moved_at
+from .frame cimport NO_ERROR
+from .h2_sender cimport STREAM_WINDOW, H2Stream, moved_at
 from .multiplexed cimport MultiplexedConnection
 from .pool cimport PoolState, Waiter
 from .sockets cimport httpfast_has_ended, httpfast_has_input
@@ -217,7 +217,7 @@ cdef class H2Connection(MultiplexedConnection):
                     self.engine.end_tunnel(exchange.stream)
                     self.wake_writer(exchange)
                 else:
-                    self.engine.reset(exchange.stream, CANCEL)
+                    self.engine.cancel(exchange.stream, monotonic(), 0.0)
                 self.flush_soon()
             except BaseException as error:
                 self.break_off(error)
@@ -335,7 +335,7 @@ cdef class H2Connection(MultiplexedConnection):
         return self.is_closed or (self.fd >= 0 and httpfast_has_input(self.fd))
 
     cdef bint is_usable(self, double now) noexcept:
-        if self.is_closed or not self.engine.can_go_on():
+        if not self.is_trusted(self.fd):
             return False
         # Asked when nothing is under way. Frames that wait to be read do no harm; an end that came while the loop was
         # busy does. See H1Connection.
@@ -424,7 +424,7 @@ cdef class H2Connection(MultiplexedConnection):
                         if not stream.is_sent and not exchange.status_code
                         else ReadTimeout("The response did not come in time")
                     )
-                    self.engine.reset(stream, CANCEL)
+                    self.time_out(exchange, exchange.wait_timeout)
                     self.take_news(exchange)
                 else:
                     nearest = min(nearest, exchange.wait_ends)
@@ -458,9 +458,9 @@ cdef class H2Connection(MultiplexedConnection):
             self.flush_soon()
         if self.engine.is_draining and not self.is_closed and not self.engine.streams:
             self.close()
-        elif self.engine.has_new_settings:
-            self.note_settings()
-            self.pool.share(self)      # they may have made room
+        elif self.engine.has_new_room:
+            self.note_room()
+            self.pool.share(self)
             self.wake_openers()
         return 0
 

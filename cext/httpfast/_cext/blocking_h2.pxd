@@ -49,5 +49,5 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     cdef int stop_waiting(self, Exchange exchange, object waiter) except -1
     cdef int end_stream(self, Exchange exchange) except -1
     cdef int wake_one(self) except -1
-    cdef int give_up(self, Exchange exchange, object error) except -1
+    cdef int give_up(self, Exchange exchange, object error, double waited) except -1
     cdef int break_off(self, object error) except -1

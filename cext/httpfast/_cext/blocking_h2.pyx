@@ -19,8 +19,8 @@ from libc.stdint cimport int64_t
 
 from .clock cimport monotonic
 from .exchange cimport Exchange
-from .frame cimport CANCEL, NO_ERROR
-from .h2 cimport STREAM_WINDOW, H2Stream, moved_at
+from .frame cimport NO_ERROR
+from .h2_sender cimport STREAM_WINDOW, H2Stream, moved_at
 from .locks cimport enter, leave, try_enter, wait_to_enter
 from .multiplexed cimport MultiplexedConnection
 from .sockets cimport (
@@ -288,7 +288,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             return 0
         exchange.connection = None
         if not exchange.is_tunnel:
-            return self.engine.reset(exchange.stream, CANCEL)
+            return self.engine.cancel(exchange.stream, monotonic(), 0.0)
         self.engine.end_tunnel(exchange.stream)
         if exchange.error is None:
             exchange.error = ReadError("The stream was closed")
@@ -300,6 +300,10 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             # It may be a thread that reads for this tunnel.
             self.engine.ping(PING_WAKE)
         return 0
+
+    cdef bint is_usable(self, double now) noexcept:
+        # Nobody reads while nothing is under way.
+        return self.is_trusted(self.fd)
 
     cpdef close(self):
         """Close it. Threads that wait on it are woken, and fail."""
@@ -571,6 +575,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
                         WriteTimeout("The peer did not take the request's body in time")
                         if what == FOR_WINDOW
                         else ReadTimeout("The response did not come in time"),
+                        timeout,
                     )
         finally:
             if not is_raw or what == FOR_OCTETS:
@@ -596,13 +601,13 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             raise exchange.error
         return 0
 
-    cdef int give_up(self, Exchange exchange, object error) except -1:
+    cdef int give_up(self, Exchange exchange, object error, double waited) except -1:
         """An exchange has taken too long."""
         enter(self.lock)
         try:
             if exchange.error is None and not exchange.is_complete:
                 exchange.error = error
-                self.engine.reset(exchange.stream, CANCEL)
+                self.time_out(exchange, waited)
         finally:
             leave(self.lock)
         return self.flush(False, 0)
@@ -645,13 +650,13 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             self.close_descriptor()
         if self.engine.out.filled:
             self.flush(False, 0)
-        if self.engine.has_new_settings:
+        if self.engine.has_new_room:
             enter(self.lock)
             try:
                 self.wake_openers()
             finally:
                 leave(self.lock)
-            self.note_settings()
+            self.note_room()
             self.on_news(self)
         return 0
 

@@ -11,8 +11,8 @@ from libc.stdint cimport int64_t
 
 from .clock cimport monotonic
 from .exchange cimport Exchange
-from .frame cimport CANCEL, NO_ERROR
-from .h2 cimport STREAM_WINDOW, H2Stream, moved_at
+from .frame cimport NO_ERROR
+from .h2_sender cimport STREAM_WINDOW, H2Stream, moved_at
 from .multiplexed cimport MultiplexedConnection
 from .sockets cimport httpfast_has_input
 
@@ -110,7 +110,7 @@ cdef class CarriedH2Connection(MultiplexedConnection):
             if exchange.is_tunnel:
                 self.engine.end_tunnel(exchange.stream)
             else:
-                self.engine.reset(exchange.stream, CANCEL)
+                self.engine.cancel(exchange.stream, monotonic(), 0.0)
             self.wake(exchange)
             self.wake_tunnel(exchange)
             self.on_end(exchange)
@@ -127,6 +127,8 @@ cdef class CarriedH2Connection(MultiplexedConnection):
             if is_write:
                 self.note_stuck()
             exchange.error = error
+            if not exchange.is_tunnel:
+                self.time_out(exchange, exchange.write_timeout if is_write else exchange.read_timeout)
             self.abandon(exchange)
 
     def note_stuck(self):
@@ -188,11 +190,14 @@ cdef class CarriedH2Connection(MultiplexedConnection):
             while left and not self.is_closed and httpfast_has_input(self.sock.fileno()):
                 self.receive()
                 left -= 1
-            return not self.is_closed and not self.is_stuck and self.engine.can_go_on()
+            return self.is_lasting() and not self.engine.is_doubted
         except Exception:
             return False
         finally:
             self.is_asked = False
+
+    cdef bint is_lasting(self) noexcept:
+        return not self.is_stuck and MultiplexedConnection.is_lasting(self)
 
     cdef Py_ssize_t room(self) noexcept:
         return 0 if self.is_stuck else MultiplexedConnection.room(self)
@@ -358,10 +363,10 @@ cdef class CarriedH2Connection(MultiplexedConnection):
                 raise
         finally:
             self.is_reading = False
-        if (self.engine.has_new_settings or self.engine.is_draining) and not (self.is_asked or self.is_closed):
+        if (self.engine.has_new_room or self.engine.is_draining) and not (self.is_asked or self.is_closed):
             # There may be more room now, or none any more.
-            if self.engine.has_new_settings:
-                self.note_settings()
+            if self.engine.has_new_room:
+                self.note_room()
                 self.wake_openers()
             if not (self.engine.is_draining and self.was_draining):
                 self.was_draining = self.engine.is_draining

@@ -14,4 +14,6 @@ cdef class MultiplexedConnection(PooledConnection):
     cdef RequestFields last_head
 
     cdef int begin_stream(self, Exchange exchange, bint whole) except -1
-    cdef int note_settings(self) except -1
+    cdef int time_out(self, Exchange exchange, double waited) except -1
+    cdef int note_room(self) except -1
+    cdef bint is_trusted(self, int fd) noexcept

@@ -1,9 +1,11 @@
 """MultiplexedConnection: what HTTP/2 connections have in common, however they wait for the socket."""
+from .clock cimport monotonic
 from .exchange cimport Exchange
 from .frame cimport NO_ERROR
 from .h2 cimport H2Engine
 from .h2_heads cimport RequestFields
 from .pool cimport PooledConnection
+from .sockets cimport httpfast_has_input
 
 from httpfast._exceptions import ReadError, RemoteProtocolError
 
@@ -30,11 +32,17 @@ cdef class MultiplexedConnection(PooledConnection):
         """See `PooledConnection`."""
         return self.engine.goaway_code == NO_ERROR
 
-    cdef bint is_usable(self, double now) noexcept:
+    cdef bint is_lasting(self) noexcept:
         return not self.is_closed and self.engine.can_go_on()
 
+    cdef bint is_trusted(self, int fd) noexcept:
+        """Whether it can carry a request; with a look at the socket for a sign of life that nobody has read yet."""
+        if self.engine.is_doubted and fd >= 0 and httpfast_has_input(fd):
+            self.engine.is_doubted = False
+        return self.is_lasting() and not self.engine.is_doubted
+
     cdef bint is_stalled(self) noexcept:
-        return self.engine.max_streams == 0 and not self.is_closed and self.engine.can_go_on()
+        return self.engine.max_streams == 0 and self.is_lasting() and not self.engine.is_doubted
 
     cdef Py_ssize_t agree(self, Py_ssize_t expected) noexcept:
         return self.engine.agree(expected)
@@ -69,9 +77,14 @@ cdef class MultiplexedConnection(PooledConnection):
         self.served += 1
         return 0
 
-    cdef int note_settings(self) except -1:
-        """The server has sent SETTINGS: the next connection to the origin is expected to begin with them."""
-        self.engine.has_new_settings = False
-        if self.origin is not None:
+    cdef int time_out(self, Exchange exchange, double waited) except -1:
+        """End the stream of an exchange on which nothing has come for so long, or whose deadline is over."""
+        cdef double now = monotonic()
+        return self.engine.cancel(exchange.stream, now, waited if exchange.deadline - now > 0.001 else 0.0)
+
+    cdef int note_room(self) except -1:
+        """There may be room. What the server allows is what the origin's next connection is expected to begin with."""
+        self.engine.has_new_room = False
+        if self.origin is not None and self.engine.has_settings:
             self.origin.max_streams = self.engine.agree(-1)
         return 0

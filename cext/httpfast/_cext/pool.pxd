@@ -37,6 +37,7 @@ cdef class PooledConnection:
 
     cdef bint is_usable(self, double now) noexcept
     cdef Py_ssize_t room(self) noexcept
+    cdef bint is_lasting(self) noexcept
     cdef bint is_stalled(self) noexcept
     cdef Py_ssize_t agree(self, Py_ssize_t expected) noexcept
     cpdef close(self)

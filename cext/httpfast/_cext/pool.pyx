@@ -19,6 +19,10 @@ cdef class PooledConnection:
         """How many exchanges more it can carry. Asked of shared ones."""
         return 1
 
+    cdef bint is_lasting(self) noexcept:
+        """False when it will never carry a request again. Asked of shared ones."""
+        return True
+
     @property
     def is_draining(self) -> bool:
         """Whether the server takes no further requests here (RFC 9113, 6.8)."""
@@ -257,6 +261,7 @@ cdef class PoolState:
         """
         cdef Origin origin
         cdef Waiter waiter, common
+        cdef bint is_needed
         if connection is None or not connection.is_counted or connection.is_idle:
             return None
         origin = connection.origin
@@ -266,9 +271,12 @@ cdef class PoolState:
             if waiter is not None or connection.leases > 0:
                 return waiter
             origin.shared.remove(connection)
-            # It has just been read: there is no need for a look at the socket.
-            connection.idle_since = now
-            if not connection.is_usable(now) or self.queue.length > origin.queued:
+            is_needed = origin.queued > 0 or self.next_of(origin) is not None
+            if (
+                not connection.is_lasting() or self.queue.length > origin.queued
+                # Who waits for room on it has none, and would not be told if another took its place.
+                or (is_needed and not connection.is_stalled())
+            ):
                 self.discard(connection)
                 return self.grant_next(origin)
             self.push_idle(connection, now)

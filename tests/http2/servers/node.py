@@ -23,4 +23,4 @@ class Node(H2Server):
 
     def leave(self) -> None:
         """See `H2Server`."""
-        os.kill(self.pid, signal.SIGUSR2)
+        os.kill(int((self.directory / f"{self.access_log}.pid").read_text()), signal.SIGUSR2)

@@ -62,4 +62,5 @@ for (const [server, port] of servers) {
   });
   server.listen(Number(port), '127.0.0.1');
 }
+fs.writeFileSync(logPath + '.pid', String(process.pid)); // `node` on the path may be a script that starts it
 process.on('SIGUSR2', () => { for (const session of sessions) session.close(); });

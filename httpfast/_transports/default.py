@@ -199,19 +199,19 @@ def _context_maker(
     """
     if isinstance(verify, str) or cert is not None:
         from .._tls import create_ssl_context
-        from .alpn import offering
+        from .alpn import OfferingContext
 
         named = create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
-        return lambda offers_h2: offering(named, _alpn(http1, offers_h2))
+        return lambda offers_h2: OfferingContext(named, _alpn(http1, offers_h2))
 
     def make_context(offers_h2: bool) -> ssl.SSLContext:
         from .._tls import create_ssl_context, default_context
 
         if verify is True:
             return default_context(trust_env, _alpn(http1, offers_h2))
-        from .alpn import offering
+        from .alpn import OfferingContext
 
-        return offering(create_ssl_context(verify=verify), _alpn(http1, offers_h2))
+        return OfferingContext(create_ssl_context(verify=verify), _alpn(http1, offers_h2))
 
     return make_context
 

@@ -135,17 +135,14 @@ def _wrap(sock: AnySocket, context: ssl.SSLContext, name: str, ends: float) -> s
 
         below: Any = sock
         return TLSSocket(below, context, name)
-    from .alpn import making
-
     try:
         # The new object takes the descriptor over. The handshake is the caller's: whatever ends it closes that one.
-        with making:
-            return context.wrap_socket(
-                sock,  # pyright: ignore[reportArgumentType]
-                server_hostname=name,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,
-            )
+        return context.wrap_socket(
+            sock,  # pyright: ignore[reportArgumentType]
+            server_hostname=name,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        )
     except BaseException as error:
         _close_half_made(error)
         raise

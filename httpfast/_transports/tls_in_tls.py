@@ -10,8 +10,6 @@ from __future__ import annotations
 import ssl
 from time import monotonic
 
-from .alpn import making
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +35,7 @@ class TLSSocket:
         self._below = below
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        with making:
-            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._timeout = below.gettimeout()
         # Octets that the socket below has not taken, and how many of those given to `send` that has not reported yet.
         self._unsent = b""

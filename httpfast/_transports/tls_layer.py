@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import ssl
 
-from .alpn import making
-
 __all__ = ["TLSLayer"]
 
 _READ_BYTES = 65536
@@ -33,8 +31,7 @@ class TLSLayer:
         self._below = below
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        with making:
-            self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
 
     @property
     def has_input(self) -> bool:

@@ -14,6 +14,8 @@ TIMEOUT = 50.0
 
 def run_pytest(folder: Path, test: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(test, "utf-8")
+    # Folders above may have a configuration, with options of plugins that are not loaded here.
+    (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
     # The others that are installed here would only take time.
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "httpfast_pytest", *arguments]
     return subprocess.run(

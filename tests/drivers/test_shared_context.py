@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from httpfast._transports.alpn import offering
+from httpfast._transports.alpn import OfferingContext
 from httpfast._transports.pull import _wrap
 from httpfast._transports.tls_layer import TLSLayer
 
@@ -18,29 +18,15 @@ MOMENT = 0.05
 
 
 class Meddled(ssl.SSLContext):
-    """Lets another thread meddle just before a connection is made, or the list is set: once."""
+    """Lets others meddle just before a connection is made: once."""
 
     meddle: Callable[[], object] | None = None
-    meddle_with_list: Callable[[], object] | None = None
 
-    def _let_it(self) -> None:
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
         meddle, self.meddle = self.meddle, None
         if meddle is not None:
             meddle()
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        meddle, self.meddle_with_list = self.meddle_with_list, None
-        if meddle is not None:
-            meddle()
-        super().set_alpn_protocols(alpn_protocols)
-
-    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        self._let_it()
         return super().wrap_bio(*arguments, **options)
-
-    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-        self._let_it()
-        return super().wrap_socket(*arguments, **options)
 
 
 def hello(context: ssl.SSLContext) -> bytes:
@@ -52,53 +38,30 @@ def hello(context: ssl.SSLContext) -> bytes:
     return outgoing.read()
 
 
-def test_client_that_begins_does_not_change_what_another_offers_meanwhile() -> None:
+def test_connection_of_a_client_is_not_made_with_what_another_offers() -> None:
     context = Meddled(ssl.PROTOCOL_TLS_CLIENT)
-    offering(context, ("http/1.1",))
-    h2 = offering(context, ("h2",))
-    is_making, is_set = threading.Event(), threading.Event()
-    said: list[bytes] = []
-    thread = threading.Thread(target=lambda: said.append(hello(h2)))
-
-    def before_it_is_made() -> None:
-        is_making.set()
-        is_set.wait(MOMENT)
-
-    def before_it_is_set() -> None:
-        context.meddle = before_it_is_made
-        thread.start()
-        is_making.wait(MOMENT)
-
-    context.meddle_with_list = before_it_is_set
-    offering(context, ("http/1.1",))
-    is_set.set()
-    thread.join()
-
-    assert b"\x02h2" in said[0]
-    assert b"\x02h2" not in hello(context)
-
-
-def test_connection_of_the_first_client_is_not_made_with_what_another_offers() -> None:
-    context = Meddled(ssl.PROTOCOL_TLS_CLIENT)
-    offering(context, ("http/1.1",))
-    h2 = offering(context, ("h2",))
+    h1, h2 = OfferingContext(context, ("http/1.1",)), OfferingContext(context, ("h2",))
     ours, theirs = socket.socketpair()
     said: list[bytes] = []
 
     def connect_in_threads() -> None:
-        sock = _wrap(ours, context, "localhost", float("inf"))
+        sock = _wrap(ours, h1, "localhost", float("inf"))
         sock.setblocking(False)
         with suppress(ssl.SSLWantReadError), sock:
             sock.do_handshake()
         said.append(theirs.recv(65536))
 
+    def connect_on_a_loop() -> None:
+        said.append(hello(h1))
+
     def connect_under_trio() -> None:
-        layer = TLSLayer(context, "localhost")
+        layer = TLSLayer(h1, "localhost")
         with suppress(ssl.SSLWantReadError):
             layer.object.do_handshake()
         said.append(layer._outgoing.read())
 
-    threads = [threading.Thread(target=connect) for connect in (connect_in_threads, connect_under_trio)]
+    connects = (connect_in_threads, connect_on_a_loop, connect_under_trio)
+    threads = [threading.Thread(target=connect) for connect in connects]
 
     def meddle() -> None:
         for thread in threads:
@@ -112,5 +75,5 @@ def test_connection_of_the_first_client_is_not_made_with_what_another_offers() -
         thread.join()
     theirs.close()
 
-    assert len(said) == 2
+    assert len(said) == 3
     assert not any(b"\x02h2" in one for one in said)

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 from httpfast import URL, Cookies, DigestAuth, InvalidURL, LocalProtocolError, ProtocolError, Request, Response
 from httpfast._cext.headers import RequestHead
@@ -47,7 +48,7 @@ _OCTETS = ("raw_path", "query", "netloc", "userinfo")
 
 
 def url(octets: bytes) -> None:
-    """A URL, a reference to resolve against it, and a new value for each of its parts."""
+    """A URL, a reference to resolve against it, and a new value for one of its parts."""
     base_octets, reference, component = parts_of(octets, 3)
     try:
         base = URL(text_of(base_octets))
@@ -56,16 +57,20 @@ def url(octets: bytes) -> None:
     _check_url(base)
     with suppress(InvalidURL):
         _check_url(base.join(text_of(reference)))
-    if not component:
-        return
+    if component:
+        _check_copy(base, _change(component, crc32(octets)))
+
+
+def _change(component: bytes, chance: int) -> dict[str, Any]:
+    """A part of the URL and its new value. All of them each time would be a tenth of the executions."""
+    names = (*_COMPONENTS, "port", "params", *_OCTETS)
+    name = names[chance % len(names)]
     text = text_of(component)
-    for name in _COMPONENTS:
-        _check_copy(base, {name: text})
-    if text.isascii():
-        for name in _OCTETS:
-            _check_copy(base, {name: component})
-    _check_copy(base, {"port": int.from_bytes(component[:3], "big")})
-    _check_copy(base, {"params": {text: text}})
+    if name in _OCTETS:
+        return {name: component} if text.isascii() else {"path": text}
+    if name == "port":
+        return {name: int.from_bytes(component[:3], "big")}
+    return {name: {text: text} if name == "params" else text}
 
 
 def _check_copy(base: URL, change: dict[str, Any]) -> None:

@@ -274,12 +274,16 @@ def build(parts: Mapping[str, str | None]) -> UrlParts:
     fragment = parts["fragment"]
 
     has_authority = bool(userinfo or host) or port is not None
-    if has_authority:
-        if path and not path.startswith("/"):
-            raise InvalidURL("For absolute URLs, path must be empty or begin with '/'")
-    elif not scheme or scheme in DEFAULT_PORTS:
-        if path[:2] in ("/\\", "\\/", "\\\\"):
-            raise InvalidURL(f"URLs cannot have a path starting with {path[:2]!r}; browsers read a host after it")
+    if has_authority and path and not path.startswith("/"):
+        raise InvalidURL("For absolute URLs, path must be empty or begin with '/'")
+    given = path
+    if scheme or has_authority:
+        path = remove_dot_segments(path)
+    if not has_authority and (not scheme or scheme in DEFAULT_PORTS):
+        # What stands behind ".." may become the beginning.
+        for start in (given[:2], path[:2]):
+            if start in ("/\\", "\\/", "\\\\"):
+                raise InvalidURL(f"URLs cannot have a path starting with {start!r}; browsers read a host after it")
         if not scheme and path.startswith("//"):
             raise InvalidURL("Relative URLs cannot have a path starting with '//'")
         if not scheme and path.startswith(":"):
@@ -288,8 +292,6 @@ def build(parts: Mapping[str, str | None]) -> UrlParts:
         if not scheme and colon and _SCHEME(before):
             # As text it would be another URL, with a scheme and perhaps a host (RFC 3986, 4.2).
             raise InvalidURL("Relative URLs cannot have a path whose first segment has a ':'")
-    if scheme or has_authority:
-        path = remove_dot_segments(path)
 
     return UrlParts(
         scheme,

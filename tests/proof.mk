@@ -24,14 +24,14 @@ bombs: build
 	$(BIN)/python -m tests.bombs
 
 # A parser under libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer: TARGET as in tests/fuzz/targets.py, RUNS
-# executions in all. Needs Linux, Python 3.11 to 3.13 and clang. Builds into build/fuzz and leaves the ordinary build alone.
+# executions in all. Needs Linux, Python 3.11 to 3.13 and clang. Builds into build/fuzz, beside the ordinary build.
 .PHONY: fuzz
 TARGET ?= h1
 RUNS ?= 1000000
 FUZZ := build/fuzz
 FUZZ_PYTHON := $(FUZZ)/venv/bin/python
 
-fuzz: $(FUZZ)/built
+fuzz: build $(FUZZ)/built
 	$(FUZZ_PYTHON) -m tests.fuzz $(TARGET) --runs $(RUNS)
 
 $(FUZZ)/ready: pyproject.toml

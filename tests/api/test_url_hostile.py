@@ -119,6 +119,8 @@ DISPUTED_HOSTS = [
     ("http://a\\@b/", None),
     ("http://a\\b/", None),
     ("http:\\\\a/", None),
+    ("http:../\\\\a", None),
+    ("http:\\/../a", None),
     ("http://a/\\b", b"a"),
     ("http://u:p\\@a/", None),
     # IPv4 in other bases and lengths.

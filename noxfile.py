@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def tests(session: nox.Session) -> None:
     session.chdir(folder)
     _say_what_is_installed(session)
     command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ignore=tests/test_packaging.py"]
-    session.run(*command, *(session.posargs or ["tests"]), env=_gil(session))
+    # nox's folder for temporary files is in the project, whose configuration and package would be found from there.
+    variables = {"TMPDIR": tempfile.gettempdir(), **_gil(session)}
+    session.run(*command, *(session.posargs or ["tests"]), env=variables)
 
 
 @nox.session(python=PYTHONS)

@@ -78,18 +78,21 @@ def torture(url: str, scenario: str, stride: int) -> dict[str, Any]:
         env={**os.environ, "SHORT_OF_MEMORY_LIMIT": str(LIMIT)},
         check=False,
     )
-    if done.returncode < 0 and _crashes_without_httpfast():
+    if done.returncode < 0 and _fails_without_httpfast("json") < 0:
         pytest.skip("this Python crashes by itself when allocations fail: tests/faults/interpreter_short_of_memory.py")
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
+    has_lost_an_error = any("error return without exception set" in fault for fault in result["faults"])
+    if has_lost_an_error and _fails_without_httpfast("async-for"):
+        pytest.skip("this Python's `async for` loses errors: tests/faults/interpreter_short_of_memory.py")
     return result
 
 
-def _crashes_without_httpfast() -> bool:
-    """Whether a signal ends the interpreter when it runs out of memory in code of its own."""
+def _fails_without_httpfast(what: str) -> int:
+    """How the interpreter ends when it runs out of memory in code of its own: not 0, and below it for a signal."""
     program = Path(__file__).with_name("interpreter_short_of_memory.py")
-    done = subprocess.run([sys.executable, "-I", str(program)], capture_output=True, timeout=50, check=False)
-    return done.returncode < 0
+    command = [sys.executable, "-I", str(program), what]
+    return subprocess.run(command, capture_output=True, timeout=50, check=False).returncode
 
 
 def assert_nothing_is_wrong(result: dict[str, Any], least: int) -> None:

@@ -129,8 +129,9 @@ def count_all(cases: list[str], url: str, tls_url: str, ca_file: str) -> dict[st
 
 def measure(cases: list[str]) -> dict[str, int]:
     """Instructions per request by case; without those of HTTP/2 where there is no nginx."""
+    from bench.nginx import find_nginx
     from bench.server import EmbeddedServer
-    from bench.servers import Nginx, find_nginx
+    from bench.servers import Nginx
 
     counted: dict[str, int] = {}
     http1, http2 = [case for case in cases if not is_http2(case)], [case for case in cases if is_http2(case)]

@@ -8,18 +8,16 @@ two ports more for HTTP/2, one over TLS and a plain one, so that nobody negotiat
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from .cases import CASES, JSON_PATH
 from .memory import SPARE_DESCRIPTORS, raise_descriptor_limit
+from .nginx import NginxProcess, find_nginx
 from .remote import on_core
 from .server import EmbeddedServer, content, write_certificates
 from .server.routes import DOCUMENT
@@ -29,9 +27,6 @@ MOST_CONNECTIONS = 16_384
 MOST_STREAMS = 1_024
 """HTTP/2: requests at once on a connection. With nginx's default, 128, cases with more in flight would compare how many
 connections clients open, and not what a stream costs."""
-
-START_TIMEOUT = 10.0
-STOP_TIMEOUT = 5.0
 
 _CONFIGURATION = """
 {user}
@@ -83,19 +78,8 @@ class Server(Protocol):
         """HTTP/2 over TLS; None of a server that has no HTTP/2."""
 
 
-def find_nginx() -> str | None:
-    """The path of nginx, which is often outside of a user's PATH; None if there is none that takes our sockets."""
-    if os.name != "posix":
-        return None
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
-
-
 class Nginx:
-    """nginx in a temporary folder. Raises RuntimeError if it does not start: it may be built without HTTP/2.
-
-    Its listening sockets are opened here and inherited, by the mechanism of its binary upgrade (the variable NGINX):
-    the ports are free for certain, and connections are accepted from the first moment.
-    """
+    """nginx in a temporary folder. Raises RuntimeError if it does not start: it may be built without HTTP/2."""
 
     def __init__(self, executable: str, core: int | None) -> None:
         self._executable = executable
@@ -105,7 +89,7 @@ class Nginx:
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="bench-nginx-")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: NginxProcess | None = None
         self._sockets: list[socket.socket] = []
         try:
             self._start(Path(self._folder.name))
@@ -141,41 +125,15 @@ class Nginx:
             document=DOCUMENT.decode().replace("\\", "\\\\"),
         )
         (folder / "nginx.conf").write_text(configuration)
-        descriptors = [listener.fileno() for listener in self._sockets]
         with on_core(self._core):
-            self._process = subprocess.Popen(
-                [self._executable, "-p", str(folder), "-c", str(folder / "nginx.conf")],
-                env=os.environ | {"NGINX": "".join(f"{descriptor};" for descriptor in descriptors)},
-                pass_fds=descriptors,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        self._wait(self._process, folder, port)
-
-    def _wait(self, process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
-        """Wait for the first answer. Raises RuntimeError, with nginx's log, if there is none."""
-        deadline = time.monotonic() + START_TIMEOUT
-        with socket.create_connection(("127.0.0.1", port), START_TIMEOUT) as client:
-            client.sendall(f"GET {JSON_PATH} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
-            client.settimeout(0.1)
-            while process.poll() is None and time.monotonic() < deadline:
-                with suppress(TimeoutError):
-                    if client.recv(64).startswith(b"HTTP/1.1 200 "):
-                        return
-                    break
-        log = folder / "error.log"
-        raise RuntimeError(f"nginx did not start: {log.read_text()[-500:] if log.exists() else 'it left no log'}")
+            self._process = NginxProcess(self._executable, folder, self._sockets)
+        self._process.wait_for_answer(port, JSON_PATH, 200)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.end()
         for listener in self._sockets:
             listener.close()
         self._folder.cleanup()

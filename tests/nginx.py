@@ -1,24 +1,20 @@
 """A real nginx in the foreground, with a configuration made for one test or benchmark.
 
-Its listening sockets are opened here and inherited by nginx, by the mechanism of its binary upgrade (the NGINX
-environment variable): the ports are free by construction, clients can connect from the first moment, and a restart
-keeps the ports.
+Its listening sockets are opened here and inherited by nginx, so that a restart keeps the ports (`bench.nginx`).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.nginx import NginxProcess, find_nginx
 from bench.server import Certificates, content
 
 from . import servers
@@ -28,9 +24,6 @@ FILES = {"1k": 1024, "100k": 100_000, "10m": 10_000_000}
 
 ZEROES = ("100m", 100_000_000)
 """A sparse static file: zeroes only."""
-
-START_TIMEOUT = 10.0
-STOP_TIMEOUT = 5.0
 
 _CONFIGURATION = """
 {user}
@@ -129,7 +122,7 @@ class Nginx:
         self._http2 = http2
         self._streams = streams
         self._certificates = certificates
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: NginxProcess | None = None
         self._sockets: list[socket.socket] = []
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self.port = 0
@@ -140,14 +133,9 @@ class Nginx:
         self.ca_file = ""
 
     @staticmethod
-    def executable() -> str | None:
-        """The path of nginx, or None."""
-        return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
-
-    @classmethod
-    def available(cls) -> bool:
+    def available() -> bool:
         """Whether this machine has nginx and can hand it sockets."""
-        return os.name == "posix" and cls.executable() is not None
+        return find_nginx() is not None
 
     @property
     def pid(self) -> int:
@@ -236,42 +224,16 @@ class Nginx:
         (self._directory / "nginx.conf").write_text(configuration)
 
     def _launch(self) -> None:
-        executable = self.executable()
+        executable = find_nginx()
         if executable is None:
             raise RuntimeError("nginx was not found")
-        descriptors = [sock.fileno() for sock in self._sockets]
-        self._process = subprocess.Popen(
-            [executable, "-p", str(self._directory), "-c", str(self._directory / "nginx.conf")],
-            env=os.environ | {"NGINX": "".join(f"{descriptor};" for descriptor in descriptors)},
-            pass_fds=descriptors,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._wait_for_answer()
-
-    def _wait_for_answer(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
-        with socket.create_connection(("127.0.0.1", self.port), START_TIMEOUT) as sock:
-            sock.sendall(b"GET /empty HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            # The socket is open even if nginx has died, so look after it now and then.
-            sock.settimeout(0.1)
-            while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:
-                with suppress(TimeoutError):
-                    if sock.recv(64).startswith(b"HTTP/1.1 204 "):
-                        return
-                    break
-        raise RuntimeError(f"nginx did not start:\n{self.error_log()}")
+        self._process = NginxProcess(executable, self._directory, self._sockets)
+        self._process.wait_for_answer(self.port, "/empty", 204)
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            process.end(number)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -20,10 +20,11 @@ from bench.bars import Bar
 from bench.cases import CASES_BY_NAME
 from bench.clients import BY_NAME, CLIENTS
 from bench.h2load import H2load, octets_received
+from bench.nginx import find_nginx
 from bench.remote import Worker, WorkerError
 from bench.run import takes_part
 from bench.server import EmbeddedServer
-from bench.servers import Nginx, find_nginx
+from bench.servers import Nginx
 
 NAMES = [name for name, case in CASES_BY_NAME.items() if case.http2]
 

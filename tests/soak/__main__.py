@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.nginx import Nginx
+from bench.nginx import find_nginx
 
 from .meters import is_measurable
 from .plot import draw
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.plot:
         options.svg.write_text(draw([json.loads(path.read_text()) for path in options.plot]))
         return 0
-    if not is_measurable() or not Nginx.available():
+    if not is_measurable() or find_nginx() is None:
         print("the soak needs nginx, and Linux's /proc", file=sys.stderr)
         return 2
     minutes = options.minutes if options.minutes is not None or options.requests is not None else 10.0

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from bench.memory import SPARE_DESCRIPTORS, raise_descriptor_limit
+from bench.nginx import NginxProcess, find_nginx
 from bench.remote import environment, on_core
 from bench.server import Child, write_certificates
-from tests.nginx import Nginx as AnyNginx
 
 from .cards import HUGE_BYTES, LARGE, PAD
 
-STOP_TIMEOUT = 5.0
 CONNECTIONS = 16_384
 
 _CONFIGURATION = """
@@ -83,13 +80,12 @@ class Origin:
 
 
 class Nginx:
-    """nginx. `ports`: h1, h1_tls, h2, h2c."""
+    """nginx: its `process`, and `ports`: h1, h1_tls, h2, h2c."""
 
     def __init__(self, directory: Path, origin: int, core: int | None, requests: int, idle: str) -> None:
-        executable = AnyNginx.executable()
+        executable = find_nginx()
         if executable is None:
             raise RuntimeError("nginx is not installed")
-        # Its sockets are made here and inherited: the ports are free, and connections are taken from the first moment.
         listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(4)]
         names = ("h1", "h1_tls", "h2", "h2c")
         self.ports = {name: int(sock.getsockname()[1]) for name, sock in zip(names, listeners, strict=True)}
@@ -113,30 +109,10 @@ class Nginx:
                 **self.ports,
             )
         )
-        descriptors = [listener.fileno() for listener in listeners]
         with on_core(core):
-            self._process = subprocess.Popen(
-                [executable, "-p", str(directory), "-c", str(configuration)],
-                env=os.environ | {"NGINX": "".join(f"{descriptor};" for descriptor in descriptors)},
-                pass_fds=descriptors,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            self.process = NginxProcess(executable, directory, listeners)
         for listener in listeners:
             listener.close()
-
-    def reload(self) -> None:
-        """Have it start new workers, and the old ones end when they have nothing left to do."""
-        self._process.send_signal(signal.SIGHUP)
-
-    def close(self) -> None:
-        """End it."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 class Servers:
@@ -164,7 +140,7 @@ class Servers:
             origin = Origin(directory, self._core)
             stack.callback(origin.close)
             self.nginx = Nginx(Path(directory), origin.ports["h1"], self._core, self._requests, self._idle)
-            stack.callback(self.nginx.close)
+            stack.callback(self.nginx.process.end)
             front = self.nginx.ports
             plain, tls = "http://127.0.0.1:{}".format, "https://localhost:{}".format
             self.urls = {

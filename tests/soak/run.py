@@ -158,7 +158,7 @@ class Soak:
         if self.plan.reload_every and now - self._last_reload > self.plan.reload_every:
             self._last_reload = now
             self.reloads += 1
-            servers.nginx.reload()
+            servers.nginx.process.reload()
 
     def _result(
         self, samples: list[Sample], seconds: float, before: tuple[int, int], after: tuple[int, int]

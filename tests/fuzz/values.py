@@ -109,29 +109,33 @@ _SITES = ("http://a.example.com/x/y", "https://a.example.com/", "http://127.0.0.
 _STRANGER = "https://other.org/x/y"
 
 
+@cache
+def _visit(site: str) -> Request:
+    return Request("GET", site)
+
+
 def cookies(octets: bytes) -> None:
-    """Set-Cookie lines of two sites, and what goes to two of them and to a stranger. The first octet chooses which."""
+    """Set-Cookie lines of two sites, and what goes to one of them, a third or a stranger: the first octet says which."""
     if not octets:
         return
+    choice = octets[0]
     jar = Cookies()
-    first, second = parts_of(octets[1:], 2)
-    for number, lines in ((octets[0], first), (octets[0] >> 2, second)):
+    for site, lines in zip((_SITES[choice & 3], _SITES[choice >> 2 & 3]), parts_of(octets[1:], 2), strict=True):
         fields = [(b"Set-Cookie", as_received(line)) for line in lines.split(b"\n")]
-        response = Response(200, headers=fields, request=Request("GET", _SITES[number & 3]))
-        jar.extract_cookies(response)
-    for site in {_SITES[octets[0] & 3], _SITES[octets[0] >> 4 & 3], _STRANGER}:
-        request = Request("GET", site)
-        jar.set_cookie_header(request)
-        sendable(request)
-        field = request.headers.get("Cookie", "")
-        assert len(field) <= 8190
-        if site == _STRANGER:
-            assert not field
-        if site.startswith("http:"):
-            hidden = {cookie.name for cookie in jar.jar if cookie.secure}
-            open_ones = {cookie.name for cookie in jar.jar if not cookie.secure}
-            sent = {pair.partition("=")[0] for pair in field.split("; ")} if field else set()
-            assert not sent & (hidden - open_ones - {""})
+        jar.extract_cookies(Response(200, headers=fields, request=_visit(site)))
+    asked = _STRANGER if choice >> 6 == 3 else _SITES[choice >> 4 & 3]
+    request = Request("GET", asked)
+    jar.set_cookie_header(request)
+    sendable(request)
+    field = request.headers.get("Cookie", "")
+    assert len(field) <= 8190
+    if asked == _STRANGER:
+        assert not field
+    if field and asked.startswith("http:"):
+        hidden = {cookie.name for cookie in jar.jar if cookie.secure}
+        open_ones = {cookie.name for cookie in jar.jar if not cookie.secure}
+        sent = {pair.partition("=")[0] for pair in field.split("; ")}
+        assert not sent & (hidden - open_ones - {""})
     repr(jar)
 
 

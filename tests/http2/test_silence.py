@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -143,3 +144,34 @@ async def test_short_limits_come_to_doubts_together(driver: Driver) -> None:
                 await client.get(origin.url, timeout=SHORT)
 
         assert time.monotonic() - began >= 1.0
+
+
+async def test_limits_of_the_callers_own_come_to_doubts_too(loop_driver: Driver) -> None:
+    """Whoever uses asyncio.timeout() alone never has one of the client's time-outs."""
+    with ScriptedOrigin() as origin:
+        client = loop_driver.client(**origin.options)
+        await client.get(origin.url)
+        pause(origin)
+        began = time.monotonic()
+
+        while len(origin.connections) == 1:
+            assert time.monotonic() - began < 10
+            with suppress(TimeoutError):
+                await asyncio.wait_for(client.get(origin.url), 0.05)
+
+        assert time.monotonic() - began >= 1.0
+        assert (await client.get(origin.url)).text == "ok"
+
+
+async def test_requests_that_are_cancelled_are_no_doubts_where_others_are_answered(loop_driver: Driver) -> None:
+    with ScriptedOrigin() as origin:
+        client = loop_driver.client(**origin.options)
+        await client.get(origin.url)
+        began = time.monotonic()
+
+        while time.monotonic() - began < 1.5:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(client.get(f"{origin.url}/hang"), 0.05)
+            assert (await client.get(origin.url)).text == "ok"
+
+        assert len(origin.connections) == 1

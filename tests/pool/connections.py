@@ -31,14 +31,13 @@ class NoLoop:
 
 
 NO_LOOP: Any = NoLoop()
-NO_SHARE = LoopShare(NO_LOOP)
 
 
 class SharedConnection(H2Connection):
     """A connection of HTTP/2 without a transport, whose server takes so many streams."""
 
     def __init__(self, state: PoolState, capacity: int) -> None:
-        super().__init__(self, NO_LOOP, state, NO_SHARE)
+        super().__init__(self, NO_LOOP, state, LoopShare(NO_LOOP))
         self.set_capacity(capacity)
 
     def set_capacity(self, capacity: int) -> None:

@@ -115,7 +115,7 @@ def _visit(site: str) -> Request:
 
 
 def cookies(octets: bytes) -> None:
-    """Set-Cookie lines of two sites, and what goes to one of them, a third or a stranger: the first octet says which."""
+    """Set-Cookie lines of two sites, and what goes to some site or a stranger: the first octet says which."""
     if not octets:
         return
     choice = octets[0]

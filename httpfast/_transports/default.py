@@ -19,7 +19,7 @@ from .._response import Response
 from .._types import AsyncByteStream, ByteStream, SyncByteStream
 from .base import AsyncBaseTransport, BaseTransport
 from .connector import FORWARD, Route, run
-from .pool import AsyncPool, Pool
+from .pull_pool import Pool
 from .replay import Attempts, repeated, was_too_late
 from .trace import report_of
 from .tunnels import (
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .pull_trio import AnyConnection as TrioConnection
     from .pull_trio import TrioPool
     from .push import AnyConnection as LoopConnection
+    from .push_pool import AsyncPool
     from .trace import Report
 
     AsyncConnection: TypeAlias = "LoopConnection | TrioConnection"
@@ -568,6 +569,8 @@ class AsyncHTTPTransport(AsyncBaseTransport):
 
             pool = TrioPool(self._route, self._limits, token)
         elif loop is not None:
+            from .push_pool import AsyncPool
+
             pool = AsyncPool(self._route, self._limits, loop)
         assert pool is not None
         self._pool = pool

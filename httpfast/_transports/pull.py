@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from .._cext.exchange import Exchange
     from .connector import AddressInfo
-    from .pool import Pool
     from .pull_h2 import SharedConnection
+    from .pull_pool import Pool
     from .tls_in_tls import TLSSocket
 
     AnyConnection: TypeAlias = "Connection | SharedConnection"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import httpfast
-from httpfast._transports.pool import AsyncPool, Pool
+from httpfast._transports.pull_pool import Pool
+from httpfast._transports.push_pool import AsyncPool
 
 from ..drivers.facade import Driver
 from ..peers import ReadRequest, ScriptedPeer, Send, WaitFor, WaitForClose

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 
@@ -17,13 +17,7 @@ from ._base_client import (
 )
 from ._cext.plain import is_finished, originals, ready_request
 from ._config import DEFAULT_HTTP2_WINDOW, DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG
-from ._defaults import (
-    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
-    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
-    DEFAULT_MAX_EVENT_SIZE_BYTES,
-    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
-    DEFAULT_QUEUE_SIZE,
-)
+from ._conversations import Conversations
 from ._exceptions import DecodingError, RequestError
 from ._exchange import AUTHENTICATE, DRAIN, HOOK, READ, SEND, check_body, exchange_steps, is_small
 from ._response_context import ResponseContext
@@ -35,7 +29,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Generator, Iterable, Mapping
-    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Any, Self
 
@@ -45,7 +38,6 @@ if TYPE_CHECKING:
     from ._exchange import Step
     from ._request import Request
     from ._response import Response
-    from ._sse import EventSource
     from ._transports.base import BaseTransport
     from ._types import (
         AuthTypes,
@@ -63,7 +55,6 @@ if TYPE_CHECKING:
         URLTypes,
     )
     from ._url import URL
-    from .websockets import WebSocketSession
 
 # All of them: tools that intercept requests know this module by httpx's name for it.
 __all__ = ["USE_CLIENT_DEFAULT", "AsyncClient", "BaseClient", "Client", "ClientState", "UseClientDefault"]
@@ -74,7 +65,7 @@ def _call(hooks: list[Callable[[Response], Any]], response: Response) -> None:
         hook(response)
 
 
-class Client(Verbs, BaseClient):
+class Client(Verbs, Conversations, BaseClient):
     """An HTTP client: settings, cookies and connections that requests share. May be used by several threads.
 
     Args:
@@ -539,96 +530,6 @@ class Client(Verbs, BaseClient):
             data=data,
             files=files,
             json=json,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            auth=auth,
-            follow_redirects=follow_redirects,
-            timeout=timeout,
-            extensions=extensions,
-        )
-
-    @contextmanager
-    def sse(
-        self,
-        url: URLTypes,
-        *,
-        method: str = "GET",
-        content: RequestContent | None = None,
-        data: RequestData | None = None,
-        files: RequestFiles | None = None,
-        json: Any | None = None,
-        params: QueryParamTypes | None = None,
-        headers: HeaderTypes | None = None,
-        cookies: CookieTypes | None = None,
-        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
-        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
-        extensions: RequestExtensions | None = None,
-        max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
-    ) -> Generator[EventSource]:
-        """Open a stream of server-sent events, for use in a `with` statement. See `EventSource`. Beyond httpx.
-
-        Args:
-            max_event_size: bytes that one event may have; None for no limit.
-        """
-        from ._sse import EventSource, event_stream_headers
-
-        with self.stream(
-            method,
-            url,
-            content=content,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=event_stream_headers(headers),
-            cookies=cookies,
-            auth=auth,
-            follow_redirects=follow_redirects,
-            timeout=timeout,
-            extensions=extensions,
-        ) as response:
-            yield EventSource(response, max_event_size)
-
-    def websocket(
-        self,
-        url: URLTypes,
-        *,
-        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
-        queue_size: int = DEFAULT_QUEUE_SIZE,
-        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
-        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
-        subprotocols: list[str] | None = None,
-        params: QueryParamTypes | None = None,
-        headers: HeaderTypes | None = None,
-        cookies: CookieTypes | None = None,
-        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
-        follow_redirects: RedirectTypes | UseClientDefault = USE_CLIENT_DEFAULT,
-        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
-        extensions: RequestExtensions | None = None,
-    ) -> AbstractContextManager[WebSocketSession]:
-        """Open a WebSocket, for use in a `with` statement, at whose end it is closed. Beyond httpx.
-
-        Args:
-            max_message_size_bytes, queue_size, keepalive_ping_interval_seconds, keepalive_ping_timeout_seconds: see
-                `httpfast.websockets.WebSocketSession`.
-            subprotocols: what to offer to the server, the best first.
-
-        Raises:
-            ImportError: wsproto is not installed.
-            WebSocketUpgradeError: the server did not open one.
-        """
-        from .websockets._client import connect_ws
-
-        return connect_ws(
-            url,
-            self,
-            max_message_size_bytes=max_message_size_bytes,
-            queue_size=queue_size,
-            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
-            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
-            subprotocols=subprotocols,
             params=params,
             headers=headers,
             cookies=cookies,

@@ -104,8 +104,7 @@ COMMON = (
 )
 
 H1 = (
-    # An nginx that is about to end closes connections whose handshake it has just made.
-    Card("small", 300, place="front-tls", errors=(httpfast.ConnectError,)),
+    Card("small", 300, place="front-tls"),
     Card("reset-body", 5, place="origin", errors=BROKEN, must_fail=True),
     Card("cut-body", 5, place="origin", errors=(httpfast.RemoteProtocolError,), must_fail=True),
     Card("cut-chunked", 5, place="origin", errors=(httpfast.RemoteProtocolError,), must_fail=True),

@@ -12,6 +12,8 @@
     keeps any number of cookies                            the oldest of a domain go first, then of all (6.1)
     sends any number of octets                             8,190 of what peers set, those of the longest paths
     cannot load a file that it saved a tab or "," in       a tab in a pair, "," in a name: not taken (4.1.1)
+    takes white space of Unicode off attributes' names     SP and HTAB only (5.6)
+    keeps a dict for each path that once had a cookie      none
 
 A pair without a name is the exception, and stays as http.cookiejar has it: by the RFC, `=a=1` is sent as `a=1`, so that
 it passes for a cookie named "a".
@@ -24,11 +26,13 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import cache
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy, escape_path, http2time  # type: ignore[attr-defined]
+from http.cookiejar import request_path as path_of_urllib  # type: ignore[attr-defined]
+from time import time
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from urllib.request import Request as UrllibRequest
 
@@ -62,6 +66,11 @@ _INTEGER = re.compile(r"-?[0-9]+").fullmatch
 # What http.cookiejar writes into a file and then cannot load: LWPCookieJar and MozillaCookieJar.
 _NOT_IN_FILE_NAME = re.compile(r"[\t,]").search
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
+# A path that http.cookiejar's way of writing them, which is that of files with cookies, leaves as it is.
+_IS_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/;:@&=+$,!*'()-]*").fullmatch
+
+Attributes: TypeAlias = dict[str, tuple[str, Any]]
+"""By names in lower case: the name as it was written, and the value, or None where there is none to have."""
 
 
 def is_sendable(name: str, value: Any) -> bool:
@@ -75,18 +84,21 @@ class RequestAdapter:
     unverifiable = False
 
     def __init__(self, request: Request) -> None:
-        url: URL = request.url
-        scheme, host, _ = url._origin_key
+        scheme, host, _ = request.url._origin_key
         if not scheme:
-            raise ValueError(f"unknown url type: {str(url)!r}")
+            raise ValueError(f"unknown url type: {str(request.url)!r}")
         self.type = scheme.decode("ascii")
         self.host = self.origin_req_host = host.decode("ascii")
         self._request = request
-        # Built of what is sent: user and password have no say in which host this is.
-        self._url = f"{self.type}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+
+    @property
+    def path(self) -> str:
+        return escaped(self._request.url.raw_path.partition(b"?")[0].decode("ascii"))
 
     def get_full_url(self) -> str:
-        return self._url
+        # Built of what is sent: user and password have no say in which host this is.
+        url: URL = self._request.url
+        return f"{self.type}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
 
     def has_header(self, name: str) -> bool:
         return name in self._request.headers
@@ -115,30 +127,100 @@ class ResponseAdapter:
         return self._lines if name.lower() == "set-cookie" else default
 
 
+def _read(line: str) -> tuple[str, Attributes] | None:
+    """The pair and the attributes of a Set-Cookie line (RFC 6265bis, 5.6), or None for one that is not heeded."""
+    if len(line) > MAX_LINE_BYTES or _CONTROL(line) is not None:
+        return None
+    pair, *attributes = line.split(";")
+    name, _, value = pair.partition("=")
+    name, value = name.strip(" \t"), value.strip(" \t")
+    if _NOT_IN_FILE_NAME(name) is not None or "\t" in value or _octets(name) + _octets(value) > MAX_PAIR_BYTES:
+        return None
+    return pair, _effective_attributes(attributes)
+
+
 def accepted_lines(lines: list[str]) -> list[str]:
-    """Return the Set-Cookie lines that a user agent heeds (RFC 6265bis, 5.6), in the form that cannot be misread."""
+    """Return the Set-Cookie lines that a user agent heeds, in the form that a jar of the user's cannot misread."""
     accepted: list[str] = []
     for line in lines[:MAX_LINES]:
-        if len(line) > MAX_LINE_BYTES or _CONTROL(line) is not None:
-            continue
-        pair, *attributes = line.split(";")
-        name, _, value = pair.partition("=")
-        name, value = name.strip(" \t"), value.strip(" \t")
-        if _NOT_IN_FILE_NAME(name) is None and "\t" not in value and _octets(name) + _octets(value) <= MAX_PAIR_BYTES:
-            accepted.append("; ".join([pair, *_effective_attributes(attributes)]))
+        read = _read(line)
+        if read is not None:
+            pair, attributes = read
+            texts = [name if value is None else f"{name}={value}" for name, value in attributes.values()]
+            accepted.append("; ".join([pair, *texts]))
     return accepted
 
 
+def cookie_of(line: str, host: str, request_path: str, now: int) -> Cookie | None:
+    """The cookie that a Set-Cookie line is about (RFC 6265bis, 5.7, steps 1 to 7), as http.cookiejar has them.
+
+    Args:
+        host: of the request, see `host_of`.
+        request_path: see `path_of`.
+        now: seconds since the epoch.
+    """
+    read = _read(line)
+    if read is None:
+        return None
+    pair, attributes = read
+    name, equals, value = pair.partition("=")
+    name = name.strip()
+    if not name:
+        return None
+    domain: str | None = attributes.pop("domain", _NONE)[1]
+    path = attributes.pop("path", _NONE)[1]
+    max_age, date = attributes.pop("max-age", _NONE)[1], attributes.pop("expires", _NONE)[1]
+    expires = _seconds_of(date) if max_age is None else now + max_age
+    is_secure = attributes.pop("secure", None) is not None
+    return Cookie(
+        0,  # version
+        name,
+        value.strip() if equals else None,
+        None,  # port
+        False,
+        host if domain is None else f".{domain.removeprefix('.')}",
+        domain is not None,
+        domain is not None and domain.startswith("."),
+        # All up to the last slash, or "/" (RFC 6265bis, 5.1.4).
+        request_path.rpartition("/")[0] or "/" if path is None else escaped(path),
+        path is not None,
+        is_secure,
+        expires,
+        expires is None,  # to be discarded at the end of the session
+        None,  # comment
+        None,
+        dict(attributes.values()),
+    )
+
+
+_NONE: tuple[str, Any] = ("", None)
+
+
+def _seconds_of(date: str | None) -> float | None:
+    """A date, in seconds since the epoch, or None for one that cannot be read."""
+    if date is None:
+        return None
+    with suppress(ValueError, OverflowError):
+        seconds: float | None = http2time(date.removeprefix('"').removesuffix('"'))
+        return seconds
+    return None
+
+
+def escaped(path: str) -> str:
+    """A path as cookies have it: what cannot be in a URL is encoded, in upper case."""
+    return path if _IS_PLAIN_PATH(path) is not None else str(escape_path(path))
+
+
 def _octets(text: str) -> int:
-    return len(text.encode())
+    return len(text) if text.isascii() else len(text.encode())
 
 
-def _effective_attributes(texts: list[str]) -> list[str]:
+def _effective_attributes(texts: list[str]) -> Attributes:
     """Return the attributes that count: the last of each name, without the invalid and overlong ones.
 
     http.cookiejar lets the first count, drops the cookie for an invalid one, and reads "Secure=" as not secure.
     """
-    effective: dict[str, str] = {}
+    effective: Attributes = {}
     for text in texts:
         name, _, value = text.partition("=")
         spelling, value = name.strip(" \t"), value.strip(" \t")
@@ -146,25 +228,30 @@ def _effective_attributes(texts: list[str]) -> list[str]:
         if len(value) > MAX_ATTRIBUTE_BYTES or name in _RFC_2965_ATTRIBUTES or _NOT_IN_FILE_NAME(name):
             continue
         if name in ("secure", "httponly"):
-            effective[name] = spelling
+            effective[name] = (spelling, None)
         elif name == "max-age":
             if _INTEGER(value):
                 # A number that is too large for a float would cost all cookies of the response.
-                effective[name] = f"max-age={max(min(int(value), MAX_AGE_SECONDS), 0)}"
+                effective[name] = (name, max(min(int(value), MAX_AGE_SECONDS), 0))
         elif name in ("path", "domain"):
             effective.pop(name, None)
             if value.strip("."):
-                effective[name] = f"{name}={value}"
+                effective[name] = (name, value.lower() if name == "domain" else value)
         elif name:
             # `Cookie.has_nonstandard_attr` minds the case.
-            effective[name] = f"{spelling}={value}"
-    return list(effective.values())
+            effective[name] = (spelling, value)
+    return effective
 
 
 def host_of(request: Any) -> str:
     """Return the host as http.cookiejar has it: IPv6 in brackets, and ".local" added to what has no dot."""
     host: str = f"[{request.host}]" if ":" in request.host else request.host
     return host if "." in host else f"{host}.local"
+
+
+def path_of(request: Any) -> str:
+    """Return the path of the request's target, as cookies have it."""
+    return request.path if isinstance(request, RequestAdapter) else str(path_of_urllib(request))
 
 
 def domain_matches(host: str, domain: str) -> bool:
@@ -195,6 +282,14 @@ def is_public_suffix(domain: str) -> bool:
 class StrictPolicy(DefaultCookiePolicy):
     """Which cookies are taken and sent."""
 
+    _now: int
+
+    def set_ok(self, cookie: Cookie, request: UrllibRequest) -> bool:
+        if cookie.version or cookie.port is not None:
+            # Not one of `cookie_of`.
+            return super().set_ok(cookie, request)
+        return self.set_ok_name(cookie, request) and self.set_ok_domain(cookie, request)
+
     def set_ok_name(self, cookie: Cookie, request: UrllibRequest) -> bool:
         name = cookie.name.lower()
         if not is_sendable(cookie.name, "" if cookie.value is None else cookie.value):
@@ -215,6 +310,10 @@ class StrictPolicy(DefaultCookiePolicy):
     def domain_return_ok(self, domain: str, request: UrllibRequest) -> bool:
         return not domain or domain_matches(host_of(request), domain) or domain_matches(request.host, domain)
 
+    def path_return_ok(self, path: str, request: UrllibRequest) -> bool:
+        asked = path_of(request)
+        return asked == path or (asked.startswith(path) and (path.endswith("/") or asked[len(path)] == "/"))
+
     def return_ok_domain(self, cookie: Cookie, request: UrllibRequest) -> bool:
         # A cookie that a user set without a domain goes everywhere.
         if not cookie.domain:
@@ -226,7 +325,12 @@ class StrictPolicy(DefaultCookiePolicy):
     def return_ok(self, cookie: Cookie, request: UrllibRequest) -> bool:
         # A user may have put it into the jar past `Cookies.set`.
         value = "" if cookie.value is None else cookie.value
-        return is_sendable(cookie.name, value) and super().return_ok(cookie, request)
+        if not is_sendable(cookie.name, value):
+            return False
+        if cookie.version or cookie.port is not None:
+            return super().return_ok(cookie, request)
+        is_safe = not cookie.secure or request.type in SECURE_SCHEMES
+        return is_safe and not cookie.is_expired(self._now) and self.return_ok_domain(cookie, request)
 
 
 class StrictJar(CookieJar):
@@ -234,42 +338,53 @@ class StrictJar(CookieJar):
 
     _cookies: dict[str, dict[str, dict[str, Cookie]]]
     _cookies_lock: AbstractContextManager[Any]
-    _now: float
+    _now: int
     _policy: StrictPolicy
 
     def __init__(self) -> None:
         super().__init__(policy=StrictPolicy())
 
-    def extract_cookies(self, response: Any, request: UrllibRequest) -> None:
-        # Line by line: http.cookiejar lets a line that deletes a cookie not see one that the same response sets.
+    def __iter__(self) -> Iterator[Cookie]:
+        # Of copies, as http.cookiejar's: cookies may be cleared on the way.
+        for paths in list(self._cookies.values()):
+            for names in list(paths.values()):
+                yield from list(names.values())
+
+    def __len__(self) -> int:
+        return sum(len(names) for paths in self._cookies.values() for names in paths.values())
+
+    def make_cookies(self, response: Any, request: Any) -> list[Cookie]:
         lines = response.info().get_all("Set-Cookie", [])
-        host = host_of(request)
+        self._now = self._policy._now = now = int(time())
+        host, path = host_of(request), path_of(request)
+        return [cookie for line in lines[:MAX_LINES] if (cookie := cookie_of(line, host, path, now)) is not None]
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
         with self._cookies_lock:
             secure = {} if request.type in SECURE_SCHEMES else self._secure_by_name()
-            for line in lines:
-                adapter: Any = ResponseAdapter([line])
-                for cookie in self.make_cookies(adapter, request):
-                    _limit_to_host(cookie, request)
-                    if not self._policy.set_ok(cookie, request) or _shadows(cookie, secure.get(cookie.name, ())):
-                        continue
-                    if cookie.is_expired():
-                        with suppress(KeyError):
-                            self.clear(cookie.domain, cookie.path, cookie.name)
-                    else:
-                        self.set_cookie(cookie)
-            for domain in [domain for domain in self._cookies if domain and domain_matches(host, domain)]:
+            grown: set[str] = set()
+            for cookie in self.make_cookies(response, request):
+                _limit_to_host(cookie, request)
+                if not self._policy.set_ok(cookie, request) or _shadows(cookie, secure.get(cookie.name, ())):
+                    continue
+                if not cookie.is_expired(self._now):
+                    self.set_cookie(cookie)
+                    grown.add(cookie.domain)
+                elif cookie.name in self._cookies.get(cookie.domain, {}).get(cookie.path, {}):
+                    self.clear(cookie.domain, cookie.path, cookie.name)
+            for domain in grown & self._cookies.keys():
                 self._drop_oldest(_flat(self._cookies[domain]), MAX_COOKIES_PER_DOMAIN)
-            self._drop_oldest(list(self), MAX_COOKIES)
+            if len(self) > MAX_COOKIES:
+                self._drop_oldest(list(self), MAX_COOKIES)
 
-    def _cookie_from_cookie_tuple(self, attributes: Any, request: UrllibRequest) -> Cookie | None:
-        # http.cookiejar would delete what an expired cookie names, before the policy has a say: a Secure one from plain
-        # http, or one of any other site. At no time is a cookie expired that far back.
-        now, self._now = self._now, float("-inf")
-        try:
-            cookie: Cookie | None = super()._cookie_from_cookie_tuple(attributes, request)  # type: ignore[misc]
-        finally:
-            self._now = now
-        return cookie  # pyright: ignore[reportUnknownVariableType]
+    def clear(self, domain: str | None = None, path: str | None = None, name: str | None = None) -> None:
+        # http.cookiejar leaves an empty dict for each path and domain that has ever had a cookie.
+        with self._cookies_lock:
+            super().clear(domain, path, name)
+            if domain is not None and path is not None and not self._cookies[domain].get(path):
+                self._cookies[domain].pop(path, None)
+            if domain is not None and not self._cookies.get(domain):
+                self._cookies.pop(domain, None)
 
     def _secure_by_name(self) -> dict[str, list[Cookie]]:
         by_name: dict[str, list[Cookie]] = {}

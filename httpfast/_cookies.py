@@ -81,9 +81,11 @@ class Cookies(MutableMapping[str, str]):
         # Headers that were never looked at need not be decoded to see that there is nothing to do.
         if response.headers._get_raw(b"set-cookie") is None:
             return
-        from ._cookie_jar import RequestAdapter, ResponseAdapter, accepted_lines
+        from ._cookie_jar import RequestAdapter, ResponseAdapter, StrictJar, accepted_lines
 
-        lines = accepted_lines(response.headers.get_list("set-cookie"))
+        lines = response.headers.get_list("set-cookie")
+        if not isinstance(self.jar, StrictJar):
+            lines = accepted_lines(lines)
         self.jar.extract_cookies(ResponseAdapter(lines), RequestAdapter(response.request))  # type: ignore[arg-type]
 
     def set_cookie_header(self, request: Request) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import urllib.request
 from http.cookiejar import Cookie, CookieJar
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -408,6 +410,57 @@ def test_other_attributes_stay_with_the_cookie() -> None:
 
     assert cookie.get_nonstandard_attr("SameSite") == "Lax"
     assert cookie.has_nonstandard_attr("HttpOnly")
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85"])
+def test_attribute_begins_and_ends_with_what_is_not_a_space_or_a_tab(space: str) -> None:
+    """RFC 6265bis, 5.6: other white space is part of a name, and makes it that of no attribute."""
+    cookies = respond(Cookies(), "http://example.com/p/q", f"a=1; {space}Path=/; Domain{space}=evil.com")
+
+    assert [(cookie.domain, cookie.path) for cookie in cookies.jar] == [("example.com", "/p")]
+
+
+@pytest.mark.parametrize("date", ["", "never", "0", "9999999999-01-01", "Wed, 09 Jun 99999 10:18:14 GMT"])
+def test_date_that_cannot_be_read_is_none(date: str) -> None:
+    (cookie,) = respond(Cookies(), "http://example.com/", f"a=1; Expires={date}; Path=/").jar
+
+    assert cookie.expires is None
+    assert cookie.discard
+
+
+def test_age_counts_whatever_the_date_says() -> None:
+    for line in ("a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:10 GMT", "a=1; Expires=never; Max-Age=60"):
+        (cookie,) = respond(Cookies(), "http://example.com/", line).jar
+
+        assert not cookie.is_expired()
+        assert not cookie.has_nonstandard_attr("Expires")
+
+
+def test_cookies_that_come_and_go_leave_nothing() -> None:
+    """A server could fill the memory with paths and domains of cookies that it deletes again."""
+    cookies = Cookies()
+    for number in range(100):
+        respond(cookies, f"http://h{number}.example.com/", f"a=1; Path=/{number}", f"b=2; Path=/{number}")
+        respond(cookies, f"http://h{number}.example.com/", f"a=; Path=/{number}; Max-Age=0")
+        cookies.delete("b")
+    cookies.set("kept", "1", domain="example.com")
+    cookies.set("left", "1", domain="example.com")
+    cookies.delete("left")
+
+    assert [*cookies.jar._cookies] == ["example.com"]  # type: ignore[attr-defined]
+    cookies.clear(domain="example.com")
+    assert not cookies.jar._cookies  # type: ignore[attr-defined]
+
+
+def test_jar_is_one_for_urllib_too() -> None:
+    jar = Cookies().jar
+    response: Any = SimpleNamespace(info=lambda: SimpleNamespace(get_all=lambda name, default: ["a=1; Path=/x"]))
+    jar.extract_cookies(response, urllib.request.Request("http://example.com/x/y"))
+    request = urllib.request.Request("http://example.com/x/z?q")
+
+    jar.add_cookie_header(request)
+
+    assert request.get_header("Cookie") == "a=1"
 
 
 def test_cookies_of_a_host_are_bounded_and_the_oldest_go_first() -> None:

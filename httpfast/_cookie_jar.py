@@ -66,7 +66,7 @@ _INTEGER = re.compile(r"-?[0-9]+").fullmatch
 # What http.cookiejar writes into a file and then cannot load: LWPCookieJar and MozillaCookieJar.
 _NOT_IN_FILE_NAME = re.compile(r"[\t,]").search
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
-# A path that http.cookiejar's way of writing them, which is that of files with cookies, leaves as it is.
+# A path that `escape_path` leaves as it is.
 _IS_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/;:@&=+$,!*'()-]*").fullmatch
 
 Attributes: TypeAlias = dict[str, tuple[str, Any]]
@@ -89,11 +89,8 @@ class RequestAdapter:
             raise ValueError(f"unknown url type: {str(request.url)!r}")
         self.type = scheme.decode("ascii")
         self.host = self.origin_req_host = host.decode("ascii")
+        self.path = escaped(request.url.raw_path.partition(b"?")[0].decode("ascii"))
         self._request = request
-
-    @property
-    def path(self) -> str:
-        return escaped(self._request.url.raw_path.partition(b"?")[0].decode("ascii"))
 
     def get_full_url(self) -> str:
         # Built of what is sent: user and password have no say in which host this is.

@@ -209,7 +209,8 @@ class Trial:
         if fault.phase != "origin" and not isinstance(fault.act, Refuse) and not self.proxy.hits:
             self._complain_of("the fault was never done", hit)
         for outcome in hit:
-            if cell.effect is Effect.HARMLESS or outcome.end not in cell.ends:
+            is_spared = cell.effect is Effect.OVERTAKES and outcome.method != "POST"
+            if cell.effect is Effect.HARMLESS or is_spared or outcome.end not in cell.ends:
                 self._complain_of(f"{outcome} is not allowed", [outcome])
         if cell.effect is Effect.FATAL and not (hit or self._was_sent_again()):
             self.result.complaints.append("the request that was hit passes for answered")

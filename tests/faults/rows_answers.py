@@ -193,9 +193,10 @@ def _end() -> Iterator[Fault]:
         "framings": ("length", "chunked"),
     }
     shared: dict[str, Any] = {"protocols": ONLY_H2, "hole": "HTTP/1.1 shares nothing", "effect": Effect.MAY_FAIL}
-    yield row("end", "closed", Close(), **alone)
-    yield row("end", "reset", Reset(), **alone)
-    yield row("end", "FIN", HalfClose(), **alone)
+    over: dict[str, Any] = {**alone, "effect": Effect.OVERTAKES}
+    yield row("end", "closed", Close(), BROKEN, **over)
+    yield row("end", "reset", Reset(), BROKEN, **over)
+    yield row("end", "FIN", HalfClose(), BROKEN, **over)
     yield row("end", "closed on others", Close(), BROKEN, **shared)
     yield row("end", "reset on others", Reset(), BROKEN, **shared)
     yield row("end", "FIN on others", HalfClose(), BROKEN, **shared)

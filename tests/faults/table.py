@@ -36,6 +36,10 @@ class Effect(Enum):
     HARMLESS = "harmless"
     """It gets its own answer."""
 
+    OVERTAKES = "overtakes"
+    """It gets its own answer. What comes behind that may meet the connection's next request, which then ends in one of
+    the exceptions, if it must not be sent again (RFC 9112, 9.3.1)."""
+
     MAY_FAIL = "may fail"
     """It gets its own answer, where it may be sent again and where it was over already; else one of the exceptions."""
 

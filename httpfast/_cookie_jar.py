@@ -26,8 +26,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import cache
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy, escape_path, http2time  # type: ignore[attr-defined]
-from http.cookiejar import request_path as path_of_urllib  # type: ignore[attr-defined]
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,6 +39,14 @@ if TYPE_CHECKING:
 
     from ._request import Request
     from ._url import URL
+
+    def escape_path(path: str) -> str: ...
+    def http2time(text: str) -> float | None: ...
+    def path_of_urllib(request: object) -> str: ...
+else:
+    # Their types are nowhere else.
+    from http.cookiejar import escape_path, http2time
+    from http.cookiejar import request_path as path_of_urllib
 
 # RFC 6265bis, 5.6 and 5.7.
 MAX_PAIR_BYTES = 4_096
@@ -193,19 +200,19 @@ def cookie_of(line: str, host: str, request_path: str, now: int) -> Cookie | Non
 _NONE: tuple[str, Any] = ("", None)
 
 
-def _seconds_of(date: str | None) -> float | None:
+def _seconds_of(date: str | None) -> int | None:
     """A date, in seconds since the epoch, or None for one that cannot be read."""
     if date is None:
         return None
     with suppress(ValueError, OverflowError):
-        seconds: float | None = http2time(date.removeprefix('"').removesuffix('"'))
-        return seconds
+        seconds = http2time(date.removeprefix('"').removesuffix('"'))
+        return None if seconds is None else int(seconds)
     return None
 
 
 def escaped(path: str) -> str:
     """A path as cookies have it: what cannot be in a URL is encoded, in upper case."""
-    return path if _IS_PLAIN_PATH(path) is not None else str(escape_path(path))
+    return path if _IS_PLAIN_PATH(path) is not None else escape_path(path)
 
 
 def _octets(text: str) -> int:
@@ -248,7 +255,7 @@ def host_of(request: Any) -> str:
 
 def path_of(request: Any) -> str:
     """Return the path of the request's target, as cookies have it."""
-    return request.path if isinstance(request, RequestAdapter) else str(path_of_urllib(request))
+    return request.path if isinstance(request, RequestAdapter) else path_of_urllib(request)
 
 
 def domain_matches(host: str, domain: str) -> bool:

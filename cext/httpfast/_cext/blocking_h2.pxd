@@ -29,6 +29,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     cdef list openers                      # locks of threads that wait for the peer's SETTINGS
     cdef bytes unwritten                   # octets that the system has not taken yet, or None; under write_lock
     cdef Py_ssize_t unwritten_start
+    cdef object interrupt                  # what a signal's handler has raised while TLS read, or None; the leader's
 
     cpdef read_response(self, Exchange exchange)
     cdef int close_descriptor(self) except -1
@@ -39,10 +40,13 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     cdef int flush(self, bint can_wait, double timeout) except -1
     cdef int wait_to_write(self, double ends) except -1
     cdef bint write_unwritten(self, bint can_wait, double ends) except -1
+    cdef Py_ssize_t write_once(self, bytes octets) except? -1
+    cdef int note_interrupted(self, Py_ssize_t size) except -1
     cdef int wait_for(self, Exchange exchange, int what, double timeout) except -1
     cdef bint is_there(self, Exchange exchange, int what)
     cdef int lead(self, Exchange exchange, double ends) except -1
     cdef Py_ssize_t read_some(self, double ends) except -2
+    cdef Py_ssize_t read_once(self) except? -1
     cdef int take_news(self) except -1
     cdef int wake_writers(self, Exchange exchange) except -1
     cdef int wake_openers(self) except -1

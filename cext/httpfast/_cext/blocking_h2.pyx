@@ -2,7 +2,7 @@
 import os
 import socket
 import ssl
-from _thread import TIMEOUT_MAX, allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
@@ -37,6 +37,7 @@ from httpfast._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeou
 
 cdef enum:
     READ_BYTES = 65536
+    RECORD_BYTES = 16384               # of TLS, at most (RFC 8446, 5.1); OpenSSL takes one a call
     WRITABLE = 0x200                   # PyBUF_WRITE
 
     # What a thread waits for.
@@ -55,6 +56,13 @@ cdef double NEVER = float("inf")
 # Seconds after which a thread that leads for a tunnel looks up: it may have been closed by another one, and a peer that
 # is dead answers no PING.
 cdef double LOOK_UP = 1.0
+
+
+cdef bint is_main_thread() except -1:
+    """Whether this is the thread in which Python calls the handlers of signals."""
+    import threading                   # not before there is more than one
+
+    return get_ident() == threading.main_thread().ident
 
 
 cdef class BlockingH2Connection(MultiplexedConnection):
@@ -463,20 +471,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             if self.fd < 0:
                 raise WriteError("The connection was closed")
             if self.is_secure or not HTTPFAST_RAW_SOCKETS:
-                written = -1
-                try:
-                    enter(self.call_lock)
-                    try:
-                        rest = memoryview(octets)[self.unwritten_start:] if self.unwritten_start else octets
-                        written = self.sock.send(rest) if self.tls is None else self.tls.write(rest)
-                        if written > 0:
-                            self.unwritten_start += written
-                    finally:
-                        leave(self.call_lock)
-                except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
-                    pass
-                except OSError as error:
-                    raise WriteError(str(error)) from error
+                written = self.write_once(octets)
             else:
                 data = PyBytes_AS_STRING(octets) + self.unwritten_start
                 with nogil:
@@ -502,6 +497,51 @@ cdef class BlockingH2Connection(MultiplexedConnection):
                 PyErr_CheckSignals()
         self.unwritten = None
         return True
+
+    cdef Py_ssize_t write_once(self, bytes octets) except? -1:
+        """One call of the socket's. Returns how much it has taken, 0 for nothing. Raises WriteError."""
+        cdef Py_ssize_t left = PyBytes_GET_SIZE(octets) - self.unwritten_start, written = 0
+        rest = octets
+        if self.is_secure:
+            left = min(left, <Py_ssize_t>RECORD_BYTES)
+        if left < PyBytes_GET_SIZE(octets):
+            rest = memoryview(octets)[self.unwritten_start:self.unwritten_start + left]
+        try:
+            enter(self.call_lock)
+            try:
+                written = self.sock.send(rest) if self.tls is None else self.tls.write(rest)
+                self.unwritten_start += written
+            except (OSError, MemoryError):
+                raise
+            except BaseException:
+                # A signal's handler has raised. Python calls it when TLS has the record already, and tells nobody.
+                if self.is_secure:
+                    self.note_interrupted(left)
+                raise
+            finally:
+                leave(self.call_lock)
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
+            return 0
+        except OSError as error:
+            raise WriteError(str(error)) from error
+        return written
+
+    cdef int note_interrupted(self, Py_ssize_t size) except -1:
+        """A signal has come in the middle of TLS's write of one record.
+
+        Unless the record is on its way, nobody knows what of it is: then the connection has to end.
+        """
+        try:
+            if self.tls is None:
+                raise WriteError("A signal has come while TLS wrote")
+            # It sends nothing (SSL_write_ex(3)), and fails while a record waits to go.
+            self.tls.write(b"")
+        except BaseException as error:
+            self.unwritten = None
+            self.fall(WriteError(f"A signal has come while TLS wrote: {error}"))
+        else:
+            self.unwritten_start += size
+        return 0
 
     cdef bint is_there(self, Exchange exchange, int what):
         if what == FOR_SETTINGS:
@@ -615,13 +655,14 @@ cdef class BlockingH2Connection(MultiplexedConnection):
     cdef int lead(self, Exchange exchange, double ends) except -1:
         """Read once for all. Raises TimeoutError when nothing has come in time.
 
-        Whatever else is raised here has come before anything was read: the connection goes on without this thread.
+        What else is raised has lost no octet, and the connection goes on without this thread; or it has ended.
         """
         cdef Py_ssize_t size
         self.users += 1
         try:
             try:
                 size = self.read_some(ends)
+                interrupt, self.interrupt = self.interrupt, None
             except (ReadError, WriteError, MemoryError) as error:
                 self.fall(error)       # TLS may have run out of memory with octets in its hands
                 return 0
@@ -658,6 +699,8 @@ cdef class BlockingH2Connection(MultiplexedConnection):
                 leave(self.lock)
             self.note_room()
             self.on_news(self)
+        if interrupt is not None:
+            raise interrupt
         return 0
 
     cdef Py_ssize_t read_some(self, double ends) except -2:
@@ -692,9 +735,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
                 try:
                     enter(self.call_lock)
                     try:
-                        if self.tls is not None:
-                            return self.tls.read(READ_BYTES, self.view)
-                        return self.sock.recv_into(self.view)
+                        return self.read_once()
                     finally:
                         leave(self.call_lock)
                 except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
@@ -711,6 +752,42 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             elif not httpfast_would_block():
                 cause = OSError(errno, os.strerror(errno))
                 raise ReadError(str(cause)) from cause
+
+    cdef Py_ssize_t read_once(self) except? -1:
+        """One read of the socket's. What a signal's handler raises in TLS's is kept where nothing is lost by that.
+
+        Python calls handlers when TLS has given its octets already, and then says nothing of them. So the thread that
+        handles signals asks for a single octet of a record, which shows, and for the others when their number is known;
+        unless there is only its own stream, which ends by the signal anyway.
+        """
+        cdef Py_ssize_t count
+        if not self.is_secure:
+            return self.sock.recv_into(self.view)
+        is_careful = self.tls is not None and len(self.engine.streams) > 1 and is_main_thread()
+        self.buffer[0] = 0
+        try:
+            if self.tls is None:
+                return self.sock.recv_into(self.view)
+            count = self.tls.read(1 if is_careful else READ_BYTES, self.view)
+        except (OSError, MemoryError):
+            raise
+        except BaseException as error:
+            if not is_careful or (self.buffer[0] == 0 and not self.tls.pending()):
+                self.fall(ReadError("A signal has come while TLS read"))
+                raise
+            self.interrupt = error
+            count = 1
+        left = self.tls.pending() if is_careful and count else 0
+        if left:
+            left = min(left, READ_BYTES - 1)
+            try:
+                self.tls.read(left, self.view[1:])
+            except (OSError, MemoryError):
+                raise
+            except BaseException as error:
+                # They were in its hands already.
+                self.interrupt = error
+        return count + left
 
     cdef int check_alive(self) except -1:
         """Nothing has come for as long as `keepalive` says. Raises ReadError the second time in a row."""

@@ -85,7 +85,7 @@ in_variant = PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/$(1):$(CURDIR)"
 
 # AddressSanitizer and UndefinedBehaviorSanitizer. The first report ends the run, and goes past pytest's capture. Leaks are
 # not looked for: what CPython keeps until the process ends would be reported by the thousand.
-sanitize: $(VENV)/ready
+sanitize: build
 	@mkdir -p build
 	$(call variant,sanitize)
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
@@ -108,13 +108,16 @@ valgrind: build
 		|| { cat build/valgrind.log; exit 1; }
 
 # Lines of the core and of httpfast/*.py that the tests reach; fails below 95 % of the engines' lines. Python 3.11 or 3.12.
-coverage: $(VENV)/ready servers
+# What traces lines runs between a call of the system's and its errno, and takes the exceptions of signals' handlers for its
+# own: tests of those are left out.
+TRACEABLE := not uvloop and not linear_time and not signal and not reset_under_many_writers
+coverage: build servers
 	$(PIP) install --quiet --group coverage
 	@mkdir -p build
 	$(call variant,coverage)
 	$(call in_variant,coverage) $(BIN)/python -m coverage erase
 	$(call in_variant,coverage) $(BIN)/python -m coverage run -m pytest $(VARIANT_OPTIONS) -q \
-		$(if $(PYTEST_ARGS),$(PYTEST_ARGS),$(VARIANT_TESTS) tests/faults tests/api)
+		$(if $(PYTEST_ARGS),$(PYTEST_ARGS),$(VARIANT_TESTS) tests/faults tests/api -k '$(TRACEABLE)')
 	$(call in_variant,coverage) $(BIN)/python -m tests.coverage_table
 
 # Every allocation of 44 scenarios fails in turn; `make test` has a slice of it.

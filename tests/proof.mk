@@ -72,10 +72,10 @@ threads: build servers
 	$(BIN)/python -W error -m tests.faults.many_threads --seconds $(SECONDS)
 
 # Builds that find what tests cannot. Each lies in build/NAME, so that the release build stays what it is, and is imported
-# from there: the folder of the sources, which has a build of its own in it, comes behind. Tests of linear time know the
-# release build's.
+# from there: the folder of the sources, which has a build of its own in it, comes behind. Tests of linear time and of memory
+# know the release build's: AddressSanitizer keeps what is freed.
 .PHONY: sanitize valgrind coverage nomemory
-VARIANT_TESTS := tests/engine tests/pool tests/drivers tests/http2 --ignore=tests/http2/test_real_servers.py -k 'not uvloop and not linear_time'
+VARIANT_TESTS := tests/engine tests/pool tests/drivers tests/http2 --ignore=tests/http2/test_real_servers.py -k 'not uvloop and not linear_time and not and_no_memory'
 VARIANT_OPTIONS := --import-mode=append -o pythonpath= -o timeout=300 -p no:cacheprovider
 define variant
 HTTPFAST_BUILD=$(1) $(BIN)/python setup.py -q build --build-lib build/$(1) --build-temp build/objects-$(1) 2>build/$(1).log \
@@ -110,7 +110,7 @@ valgrind: build
 # Lines of the core and of httpfast/*.py that the tests reach; fails below 95 % of the engines' lines. Python 3.11 or 3.12.
 # What traces lines runs between a call of the system's and its errno, and takes the exceptions of signals' handlers for its
 # own: tests of those are left out.
-TRACEABLE := not uvloop and not linear_time and not signal and not reset_under_many_writers
+TRACEABLE := not uvloop and not linear_time and not and_no_memory and not signal and not reset_under_many_writers
 coverage: build servers
 	$(PIP) install --quiet --group coverage
 	@mkdir -p build

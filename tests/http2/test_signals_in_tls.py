@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any
@@ -21,6 +20,9 @@ from bench.server import content
 
 from ..drivers.facade import Caller, Driver
 from .origin import Gate, ScriptedOrigin, Stream
+
+STEPS = 24
+"""Calls of the main thread. How many it makes for a request depends: another thread may read or write for it."""
 
 
 class Interrupt(BaseException):
@@ -90,7 +92,8 @@ async def test_signal_in_a_write_costs_others_nothing(sync_driver: Driver, inner
     with ScriptedOrigin(tls=True) as origin, ThreadPoolExecutor(1) as threads:
         client = sync_driver.client(**origin.options, timeout=20)
         await client.get(origin.url)
-        for step in count(1):
+        interrupted = 0
+        for step in range(1, STEPS):
             gate = origin.gate()
 
             async def held(stream: Stream, gate: Gate = gate) -> None:
@@ -101,17 +104,15 @@ async def test_signal_in_a_write_costs_others_nothing(sync_driver: Driver, inner
             other = threads.submit(client.client.get, url)
             origin.wait_until(partial(has_come, origin, f"/held{step}"))
             inners[0].arm("write", step)
-            is_through = await upload(client, f"{origin.url}/echo")
+            interrupted += not await upload(client, f"{origin.url}/echo")
             inners[0].arm("", 0)
             gate.open()
 
             assert other.result(20).text == "late"
             assert (await client.get(origin.url)).text == "ok"
-            if is_through:
-                break
         await client.rest()
 
-        assert step > 3
+        assert interrupted
         assert len(origin.connections) == 1
 
 
@@ -120,7 +121,8 @@ async def test_signal_in_a_read_costs_others_nothing(sync_driver: Driver, inners
     with ScriptedOrigin(tls=True) as origin, ThreadPoolExecutor(1) as threads:
         client = sync_driver.client(**origin.options, timeout=20)
         await client.get(origin.url)
-        for step in count(1):
+        interrupted = 0
+        for step in range(1, STEPS):
             gates = [origin.gate(), origin.gate()]
             large, late = f"/large{step}", f"/late{step}"
 
@@ -142,21 +144,19 @@ async def test_signal_in_a_read_costs_others_nothing(sync_driver: Driver, inners
 
             other = threads.submit(follow)
             inners[0].arm("read", step)
-            is_through = False
-            with suppress(Interrupt):
+            try:
                 assert (await client.get(url)).content == content(200_000)
-                is_through = True
+            except Interrupt:
+                interrupted += 1
             inners[0].arm("", 0)
             origin.wait_until(partial(has_come, origin, late))
             gates[1].open()
 
             assert other.result(20) == "late"
             assert (await client.get(origin.url)).text == "ok"
-            if is_through:
-                break
         await client.rest()
 
-        assert step > 10
+        assert interrupted
         assert len(origin.connections) == 1
 
 

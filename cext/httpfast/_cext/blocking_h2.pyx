@@ -537,6 +537,7 @@ cdef class BlockingH2Connection(MultiplexedConnection):
             # It sends nothing (SSL_write_ex(3)), and fails while a record waits to go.
             self.tls.write(b"")
         except BaseException as error:
+            # Whatever it is, a second signal's too: the caller goes on to raise the first.
             self.unwritten = None
             self.fall(WriteError(f"A signal has come while TLS wrote: {error}"))
         else:
